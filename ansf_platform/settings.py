@@ -1,0 +1,219 @@
+"""Settings of the project, all of them from the environment; one file, no variants.
+
+With nothing set this is a development system: SQLite and an embedded Valkey under ``.ansf/``.
+``DATABASE_URL``, ``BROKER_URL`` and ``REDIS_URL`` name real services; once ``DATABASE_URL`` is
+set ``DEBUG`` is off unless asked for, and ``SECRET_KEY`` has to be given.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from ansf_platform import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STATE_DIR = Path(env.text("ANSF_STATE_DIR", str(BASE_DIR / ".ansf")))
+
+DATABASE_URL = env.text("DATABASE_URL")
+DEBUG = env.boolean("DEBUG", default=not DATABASE_URL)
+
+
+def _development_secret() -> str:
+    """One random key per state directory, so that sessions outlive a restart of `up`."""
+    path = STATE_DIR / "secret-key"
+    if not path.exists():
+        STATE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            with path.open("x", encoding="ascii") as file:
+                path.chmod(0o600)
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:  # another process of the same `up` was first
+            pass
+    return path.read_text(encoding="ascii")
+
+
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    if not DEBUG:
+        message = (
+            "SECRET_KEY is not set and DEBUG is off: set SECRET_KEY (or SECRET_KEY_FILE) "
+            "to 50 random characters, or DEBUG=1 for development"
+        )
+        raise ImproperlyConfigured(message)
+    SECRET_KEY = _development_secret()
+
+ALLOWED_HOSTS = list(env.names("ALLOWED_HOSTS", ("127.0.0.1", "localhost", "[::1]")))
+CSRF_TRUSTED_ORIGINS = list(env.names("CSRF_TRUSTED_ORIGINS"))
+
+# Foreign Django apps, and modules of Celery tasks, that join this project unchanged.
+ANSF_APPS = list(env.names("ANSF_APPS"))
+ANSF_HANDLERS = list(env.names("ANSF_HANDLERS"))
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "django_htmx",
+    "ansf_platform",
+    "ansf_platform.accounts",
+    "coordination",
+    "workers",
+    "healthchecks",
+    "dashboard",
+    "benchmarks",
+    *ANSF_APPS,
+]
+
+MIDDLEWARE = [
+    "ansf_platform.requests.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "ansf_platform.requests.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "ansf_platform.urls"
+ASGI_APPLICATION = "ansf_platform.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "ansf_platform" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+SQLITE_OPTIONS = {
+    # A reader must never upgrade to a writer half-way: SQLite answers that with an immediate
+    # "database is locked" that no timeout helps against.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,  # seconds
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+}
+
+
+def _database() -> dict[str, Any]:
+    url = DATABASE_URL or f"sqlite:///{STATE_DIR / 'ansf.sqlite3'}"
+    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = SQLITE_OPTIONS
+        config["TEST"] = {"NAME": env.text("ANSF_TEST_SQLITE") or None}
+    else:
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # Kept for the life of a process, checked once per request or envelope.
+    config["CONN_MAX_AGE"] = None
+    config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = env.text("BROKER_URL")
+REDIS_URL = env.text("REDIS_URL")
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(STATE_DIR / "static")))
+WHITENOISE_USE_FINDERS = DEBUG
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+BEHIND_TLS = env.boolean("ANSF_BEHIND_TLS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+if BEHIND_TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_SSL_REDIRECT = True
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024  # bytes: a bulk of 10 000 tasks
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "ansf_platform.accounts.authentication.TokenAuthentication",
+        "ansf_platform.accounts.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["ansf_platform.accounts.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "ansf_platform.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "ANSF",
+    "DESCRIPTION": "Swarms of agents on Celery: define, submit, watch.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"()": "ansf_platform.log.LineFormatter"},
+        "json": {"()": "ansf_platform.log.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if env.boolean("ANSF_LOG_JSON", default=False) else "line",
+        },
+    },
+    "root": {"handlers": ["stderr"], "level": env.text("ANSF_LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"handlers": ["stderr"], "propagate": False}},
+}
+
+# --- coordination -------------------------------------------------------------------------
+ANSF = {
+    # Waited seconds that lift a task's effective priority by one; 0 turns aging off.
+    "AGING_STEP_SECONDS": env.number("ANSF_AGING_STEP_SECONDS", 60.0),
+    # Envelopes in the broker per worker slot: deep enough to keep a slot busy, shallow enough
+    # that priority, fairness, cancel and limits still apply to what waits.
+    "WINDOW_PER_SLOT": env.integer("ANSF_WINDOW_PER_SLOT", 3),
+    "RETENTION_DAYS": env.number("ANSF_RETENTION_DAYS", 30.0),
+    "BLOB_DIR": env.text("ANSF_BLOB_DIR"),  # empty: blobs live in a table
+    "ALLOW_PRIVATE_FETCH": env.boolean("ANSF_ALLOW_PRIVATE_FETCH", default=False),
+}

@@ -1,0 +1,10 @@
+"""The URL space: pages at the root, admin, and the REST API."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,1 @@
+"""Placeholder, replaced by the design essay of this package."""
