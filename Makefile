@@ -1,0 +1,95 @@
+# Everything a developer or a user types. `make` alone lists it.
+#   VENV=dir      another virtual environment (default .venv)
+#   PYTHON=path   the Python it is made with (default: the newest of 3.13, 3.12, 3.11 found)
+#   ARGS="..."    passed on to the command behind the target
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+ARGS ?=
+SCENARIOS ?= latency bus throughput
+export PYTHON
+
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+PYTEST := $(BIN)/python -m pytest
+RUNTIME := $(VENV)/.ansf-runtime
+DEVELOPMENT := $(VENV)/.ansf-development
+
+# What runs in seconds, without a server, a browser or a killed process.
+FAST := not (postgres or rabbitmq or valkey or browser or fault or slow)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST)) | if [ -t 1 ] && [ -z "$${NO_COLOR:-}" ]; then cat; \
+		else sed 's/\x1b\[[0-9]*m//g'; fi
+
+.PHONY: setup
+setup: $(RUNTIME) ## Make .venv and install what ANSF needs to run
+
+.PHONY: setup-dev
+setup-dev: $(DEVELOPMENT) ## The same, with the tools that check and test it
+
+$(RUNTIME): requirements.txt scripts/setup-venv
+	@scripts/setup-venv "$(VENV)" requirements.txt
+	@touch "$@"
+
+$(DEVELOPMENT): $(RUNTIME) requirements-dev.txt
+	@scripts/setup-venv "$(VENV)" requirements.txt requirements-dev.txt
+	@touch "$@"
+
+.PHONY: up
+up: setup ## Run the whole system on this machine; Ctrl-C stops it
+	@$(MANAGE) up $(ARGS)
+
+.PHONY: demo
+demo: setup ## The main job on real series; CSV=file.csv COLUMN=name for your own
+	@$(MANAGE) demo $${CSV:+--csv "$$CSV"} $${COLUMN:+--column "$$COLUMN"} $(ARGS)
+
+.PHONY: check
+check: lint types contracts fast ## All that needs no server: lint, types, layers, fast tests
+
+.PHONY: lint
+lint: setup-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: setup-dev
+	@$(BIN)/mypy
+
+.PHONY: contracts
+contracts: setup-dev
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: fast
+fast: setup-dev
+	@$(PYTEST) -q -m "$(FAST)" $(ARGS)
+
+.PHONY: services
+services:
+	@bash scripts/install-services.sh
+
+.PHONY: test
+test: setup-dev services ## The whole suite on real servers and a real browser, with coverage
+	@$(PYTEST) --cov --cov-report=term $(ARGS)
+
+.PHONY: e2e
+e2e: setup-dev services ## The tests that drive a browser
+	@$(PYTEST) -m browser $(ARGS)
+
+.PHONY: bench
+bench: setup-dev services ## Measure; SCENARIOS="latency bus" chooses, ARGS=--json prints JSON
+	@for scenario in $(SCENARIOS); do $(MANAGE) bench "$$scenario" $(ARGS); done
+
+.PHONY: requirements
+requirements: setup-dev ## Write the pins anew from requirements*.in; UPGRADE=1 moves them
+	@scripts/pin-requirements "$(BIN)/python" $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## Remove .ansf (the embedded system's data) and all caches
+	@scripts/clean
