@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,8 @@ SCATTER_FLOOR = 0.02
 
 MINIMUM_RISE = 0.5
 """Nats; a smaller rise cannot be told from the scatter of a curve of a thousand pairs."""
+
+STRANGERS = "neighbours are strangers at once: noise, or too few samples for this dimension"
 
 BLOCKS = 16
 STEPS = 80
@@ -152,7 +154,7 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     partners, squared = nearest_apart(vectors, chosen, usable, setup.theiler)
     distinct = squared > _EXACT
     if distinct.sum() < max(16, chosen.size // 5):
-        return _flat(setup, "the series repeats exactly")
+        return _repeated(vectors, np.stack([chosen, partners], axis=1)[~distinct], setup)
     both = np.stack([chosen, partners], axis=1)
     kept = both[distinct & (squared <= _reach(squared[distinct]))]
     steps = np.arange(0, setup.horizon + 1, max(1, setup.horizon // STEPS), dtype=np.int64)
@@ -165,6 +167,17 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
 
 _EXACT = 1e-26
 """Squared distance, in standard deviations, below which two vectors are equal up to rounding."""
+
+
+def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
+    """Equal states: of a cycle if they stay equal, of noise or coarse values if they part."""
+    later = setup.dimension * setup.lag
+    after = np.sum((vectors[pairs[:, 0] + later] - vectors[pairs[:, 1] + later]) ** 2, axis=1)
+    parted = float(np.mean(after)) / (2 * setup.dimension)
+    if parted < 1e-6:
+        return _flat(setup, "the series repeats exactly")
+    result = _without(setup, "equal states have different futures: noise, or values too coarse")
+    return replace(result, determinism=float(np.clip(1 - parted, 0.0, 1.0)))
 
 
 def _reach(squared: Floats) -> float:
@@ -211,7 +224,7 @@ def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapu
     if rise < MINIMUM_RISE:
         start, stop = first, curve.size - 1
         if curve[first] > ceiling:
-            problem = "neighbours are strangers at once: noise, or too few samples for this dimension"
+            problem = STRANGERS
         elif abs(curve[stop] - curve[first]) >= MINIMUM_RISE:
             problem = "no straight part: the distances change, but not exponentially"
     window = slice(start, stop + 1)

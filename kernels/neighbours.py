@@ -57,6 +57,8 @@ def nearest_apart(
                 if squared < best:
                     best = squared
                     winner = order[p]
+                    if best == 0.0:
+                        break
             if best == 0.0:
                 break
         found[r] = winner

@@ -1,0 +1,291 @@
+"""What kind of motion is in a series: rest, cycle, torus, chaos or noise, with the evidence.
+
+Questions are asked in an order in which each answer makes the next one meaningful:
+
+1. Does it come to rest (POINT), grow or drift? Then nothing recurs and no attractor is seen.
+2. Does it repeat, near and far (LIMIT_CYCLE)?
+3. Do neighbours part exponentially, and do close states stay close for a while (STRANGE)?
+4. Do a few tones hold nearly all its power (QUASI_PERIODIC)?
+5. Is the future independent of the state (STOCHASTIC)? Else UNKNOWN: an honest answer.
+
+Every figure is taken from the standardised series, so units, scale and offset cannot matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kernels.delay import choose_lag, delay_embed
+from kernels.entropy import fitting_order, permutation_entropy
+from kernels.lyapunov import STRANGERS, Lyapunov, lyapunov_rosenstein
+from kernels.periodicity import Periodicity, find_periodicity
+from kernels.series import Floats, as_series, standardise
+from kernels.settling import Settling, find_settling
+from kernels.surrogates import shuffle_phases
+
+__all__ = [
+    "Kind",
+    "Lyapunov",
+    "Report",
+    "analyze",
+    "choose_lag",
+    "delay_embed",
+    "lyapunov_rosenstein",
+    "permutation_entropy",
+]
+
+Mode = Literal["fast", "normal", "deep"]
+
+SHORTEST = 64
+"""Below this no class can be told from another; `analyze` refuses."""
+
+FEWEST_RETURNS = 12
+"""Fewer passes through the middle, and a smooth series may be anything."""
+
+ROUGH = 0.8
+"""Permutation entropy above which neighbouring samples are in no smooth order."""
+
+_REFERENCES = {"fast": 600, "normal": 4000, "deep": 20_000}
+_LONGEST = {"fast": 4096, "normal": 50_000, "deep": 200_000}
+_SURROGATES = 19
+"""With 19 surrogates, being the most extreme has p = 1/20."""
+
+
+class Kind(StrEnum):
+    """The classes, as in the literature on nonlinear dynamics."""
+
+    POINT = "POINT"
+    LIMIT_CYCLE = "LIMIT_CYCLE"
+    QUASI_PERIODIC = "QUASI_PERIODIC"
+    STRANGE = "STRANGE"
+    STOCHASTIC = "STOCHASTIC"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One series judged. Exponent, interval and fit window are in the time unit of the caller.
+
+    `exponent` is None when none could be measured (noise, drift); `evidence` holds sentences in
+    the order in which they decided; `measures` the figures that they quote.
+    """
+
+    kind: Kind
+    mode: str
+    samples: int
+    sample_interval: float
+    exponent: float | None
+    exponent_low: float | None
+    exponent_high: float | None
+    fit_window: tuple[float, float] | None
+    entropy: float
+    lag: int
+    dimension: int
+    evidence: tuple[str, ...]
+    measures: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types only; no NaN or infinity occurs."""
+        return {
+            **asdict(self),
+            "kind": self.kind.value,
+            "fit_window": list(self.fit_window) if self.fit_window else None,
+            "evidence": list(self.evidence),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Exponent:
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    window: tuple[float, float] | None = None
+
+
+def analyze(x: ArrayLike, mode: Mode = "normal", sample_interval: float = 1.0) -> Report:
+    """Classify a series of at least 64 finite samples taken every `sample_interval` time units.
+
+    "fast" looks at the last 4 096 samples through 600 references, "normal" at 50 000 through
+    4 000, "deep" at 200 000 through 20 000 and adds a test against phase-shuffled surrogates.
+    Raises ValueError for NaN, infinity, other shapes, too few samples, or an unknown mode.
+    """
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}; choose one of {', '.join(get_args(Mode))}")
+    if not (np.isfinite(sample_interval) and sample_interval > 0):
+        raise ValueError(f"sample_interval is {sample_interval}; pass a positive time per sample")
+    series = as_series(x, minimum=SHORTEST)[-_LONGEST[mode] :]
+    standard = standardise(series)
+    lag = choose_lag(series)
+    entropy = permutation_entropy(series, fitting_order(series.size), 1)
+    blank = Report(
+        kind=Kind.UNKNOWN,
+        mode=mode,
+        samples=int(series.size),
+        sample_interval=float(sample_interval),
+        exponent=None,
+        exponent_low=None,
+        exponent_high=None,
+        fit_window=None,
+        entropy=entropy,
+        lag=lag,
+        dimension=1,
+        evidence=(),
+        measures={},
+    )
+    settling = find_settling(standard)
+    if settling.kind != "stays":
+        return _judge_transient(blank, settling, standard)
+    return _judge_motion(blank, settling, standard)
+
+
+def _judge_transient(blank: Report, settling: Settling, standard: Floats) -> Report:
+    step = blank.sample_interval
+    if settling.kind == "constant":
+        return replace(blank, kind=Kind.POINT, evidence=("every sample has the same value",))
+    if settling.kind == "settles":
+        known = settling.rate is not None
+        return replace(
+            blank,
+            kind=Kind.POINT,
+            exponent=settling.rate / step if settling.rate is not None else None,
+            exponent_low=settling.low / step if settling.low is not None else None,
+            exponent_high=settling.high / step if settling.high is not None else None,
+            fit_window=(settling.start * step, settling.stop * step) if known else None,
+            evidence=("the distance from the resting value shrinks to rest or steadily towards it",),
+            measures={"decay_r_squared": settling.r_squared, "crossings": settling.crossings},
+        )
+    measures = {"crossings": float(settling.crossings)}
+    if settling.kind == "grows":
+        return replace(blank, evidence=("the range grows exponentially: no attractor",), measures=measures)
+    steps = permutation_entropy(np.diff(standard), fitting_order(standard.size - 1))
+    measures["entropy_of_steps"] = steps
+    if steps > 0.97:
+        evidence = ("the steps have no order: a random walk, or a trend under noise",)
+        return replace(blank, kind=Kind.STOCHASTIC, evidence=evidence, measures=measures)
+    return replace(blank, evidence=("it drifts and does not return: no attractor",), measures=measures)
+
+
+def _judge_motion(blank: Report, settling: Settling, standard: Floats) -> Report:
+    cycle = find_periodicity(standard)
+    estimate = lyapunov_rosenstein(
+        standard,
+        lag=blank.lag,
+        references=_REFERENCES[blank.mode],
+        sample_interval=blank.sample_interval,
+    )
+    measures = {
+        "crossings": float(settling.crossings),
+        "period": cycle.period * blank.sample_interval,
+        "repeats_near": cycle.near,
+        "repeats_far": cycle.far,
+        "lines": float(cycle.lines),
+        "line_power": cycle.line_power,
+        "determinism": estimate.determinism,
+        "rise": estimate.rise,
+        "r_squared": estimate.r_squared,
+        "pairs": float(estimate.pairs),
+    }
+    kind, evidence = _classify(cycle, estimate, _returns(settling, blank.entropy))
+    if blank.mode == "deep":
+        kind, evidence = _against_surrogates(kind, evidence, standard, estimate, measures)
+    exponent = _exponent_of(kind, estimate)
+    return replace(
+        blank,
+        kind=kind,
+        exponent=exponent.value,
+        exponent_low=exponent.low,
+        exponent_high=exponent.high,
+        fit_window=exponent.window,
+        dimension=estimate.dimension,
+        evidence=evidence,
+        measures=measures,
+    )
+
+
+def _returns(settling: Settling, entropy: float) -> int:
+    """Crossings of the middle; a rough series shows its nature at every sample instead."""
+    return FEWEST_RETURNS if entropy > ROUGH else settling.crossings
+
+
+def _exponent_of(kind: Kind, estimate: Lyapunov) -> _Exponent:
+    """The measured exponent, where the class gives it a meaning; noise has none."""
+    if kind in {Kind.STOCHASTIC, Kind.UNKNOWN} and (estimate.exponent or 0.0) <= 0.0:
+        return _Exponent()
+    if estimate.exponent is None:
+        return _Exponent()
+    window = (estimate.fit_start, estimate.fit_stop)
+    return _Exponent(estimate.exponent, estimate.low, estimate.high, window)
+
+
+def _classify(
+    cycle: Periodicity, estimate: Lyapunov, returns: int
+) -> tuple[Kind, tuple[str, ...]]:
+    repeats = f"one period explains {cycle.near:.1%} at once and {cycle.far:.1%} far later"
+    tones = f"{cycle.lines} tones hold {cycle.line_power:.1%} of the power"
+    parts = (
+        f"neighbours part exponentially over {estimate.rise:.1f} nats, R^2 {estimate.r_squared:.3f}",
+        f"determinism {estimate.determinism:.2f}",
+    )
+    parting = _parts(estimate) and not (cycle.far >= 0.97 and estimate.rise < 0.7)
+    several = cycle.lines >= 2 and not cycle.commensurate and cycle.line_power >= 0.97
+    if several and (cycle.line_power >= 0.995 or not parting):
+        return Kind.QUASI_PERIODIC, (tones, "they are not harmonics of one", repeats)
+    lasting = cycle.far - 0.05 <= cycle.near
+    if lasting and (cycle.far >= 0.999 or (cycle.far >= 0.97 and not parting)):
+        return Kind.LIMIT_CYCLE, (repeats,)
+    if parting:
+        return Kind.STRANGE, parts
+    if cycle.far >= 0.5 and cycle.near - cycle.far < 0.05 and estimate.determinism < 0.3:
+        return Kind.LIMIT_CYCLE, (repeats, "the rest is noise")
+    if returns < FEWEST_RETURNS:
+        return Kind.UNKNOWN, (f"it returns only {returns} times; pass a longer series",)
+    if estimate.determinism >= 0.5 and cycle.far < 0.5 and estimate.problem != STRANGERS:
+        return Kind.STRANGE, (
+            f"close states stay close (determinism {estimate.determinism:.2f}), yet nothing repeats",
+            f"the exponent is not certain: {estimate.problem or 'its interval is wide'}",
+        )
+    if estimate.determinism < 0.35 and cycle.far < 0.5 and estimate.rise < 0.9:
+        return Kind.STOCHASTIC, (
+            f"the future does not depend on the state (determinism {estimate.determinism:.2f})",
+            estimate.problem or "neighbours do not part exponentially",
+        )
+    return Kind.UNKNOWN, ("the evidence points in no single direction", repeats, *parts)
+
+
+def _parts(estimate: Lyapunov) -> bool:
+    """Whether the growth is surely positive, and long and straight enough to be exponential.
+
+    A short rise is believed only if close states stay close; a longer, straighter one also in
+    a noisy series, where the noise hides the memory of small distances.
+    """
+    if estimate.exponent is None or estimate.low is None or estimate.low <= 0:
+        return False
+    remembered = estimate.determinism >= 0.5 and estimate.rise >= 0.5 and estimate.r_squared >= 0.98
+    return remembered or (estimate.rise >= 0.7 and estimate.r_squared >= 0.99)
+
+
+def _against_surrogates(
+    kind: Kind,
+    evidence: tuple[str, ...],
+    standard: Floats,
+    estimate: Lyapunov,
+    measures: dict[str, float],
+) -> tuple[Kind, tuple[str, ...]]:
+    """Chaos must be more deterministic than noise of the same spectrum and distribution."""
+    size = min(standard.size, 4096)
+    own = lyapunov_rosenstein(standard[-size:], lag=estimate.lag, references=1000).determinism
+    noise = [
+        lyapunov_rosenstein(surrogate, lag=estimate.lag, references=1000).determinism
+        for surrogate in shuffle_phases(standard[-size:], _SURROGATES)
+    ]
+    p = (1 + sum(value >= own for value in noise)) / (1 + len(noise))
+    measures["surrogate_p"] = p
+    sentence = f"against {len(noise)} surrogates of the same spectrum p = {p:.2f}"
+    if kind is Kind.STRANGE and p > 0.05:
+        return Kind.UNKNOWN, (*evidence, sentence, "linear noise explains it as well")
+    return kind, (*evidence, sentence)
