@@ -23,6 +23,17 @@ class StartFailed(ServiceError):
     """The server exited or did not answer before its deadline; carries the end of its log."""
 
 
+class PortTaken(StartFailed):
+    """Somebody else listens on the port that the server was to have."""
+
+    def __init__(self, server: str, port: int) -> None:
+        super().__init__(
+            f"port {port} of 127.0.0.1, meant for {server}, is taken; choose another, or end what "
+            f"listens there (to find it: ss -ltnp 'sport = :{port}')",
+        )
+        self.port = port
+
+
 class NotRunning(ServiceError):
     """Something was asked of a server that is not running."""
 

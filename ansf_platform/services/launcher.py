@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         _become_user(user)
     _die_with(int(parent))
     try:
-        os.execvp(argv[0], argv)  # noqa: S606 - becoming the program is what this script is for
+        os.execv(argv[0], argv)  # noqa: S606 - becoming the program is what this script is for
     except OSError as error:
         sys.stderr.write(f"cannot run {argv[0]}: {error.strerror}\n")
         sys.exit(_CANNOT_RUN)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -90,7 +91,7 @@ class Postgres(PrivateServer):
 
     def database_url(self, database: str) -> str:
         """The URL of a database of this cluster."""
-        return f"postgresql://{_USER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{_USER}:{self.password}@{LOOPBACK}:{self.port}/{quote(database)}"
 
     @property
     def password(self) -> str:

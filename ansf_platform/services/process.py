@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,7 +135,9 @@ def spawn(launch: Launch, output: IO[bytes] | int) -> Process:
     """Start the child in its own session, bound to our life; output takes stdout and stderr."""
     command = (
         *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), launch.user or "-"),
-        *launch.argv,
+        # Found here: another user may not be able to read what a search would import.
+        shutil.which(launch.argv[0], path=launch.env.get("PATH")) or launch.argv[0],
+        *launch.argv[1:],
     )
     popen = subprocess.Popen(
         command,
@@ -160,11 +163,12 @@ def spawn_logged(launch: Launch, log: Path) -> Process:
 def run_to_end(launch: Launch, deadline_s: float) -> tuple[int, str]:
     """Run a command to its end; returns exit code and output. Raises TimeoutExpired when late."""
     process = spawn(launch, subprocess.PIPE)
-    try:
-        output, _ = process.popen.communicate(timeout=deadline_s)
-    finally:
-        process.kill()
-    return process.popen.returncode, output.decode(errors="replace")
+    with process.popen as popen:  # closes the pipe
+        try:
+            output, _ = popen.communicate(timeout=deadline_s)
+        finally:
+            process.kill()
+    return popen.returncode, output.decode(errors="replace")
 
 
 def wait_ready(process: Process, ready: Callable[[], bool], deadline_s: float, log: Path) -> None:

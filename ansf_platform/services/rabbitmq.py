@@ -76,6 +76,10 @@ class RabbitMQ(PrivateServer):
         return f"amqp://{_USER}:{self.password}@{LOOPBACK}:{self.port}//"
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.port, self.management_port)
+
+    @property
     def management_url(self) -> str:
         """The management plugin's HTTP address, credentials included."""
         return f"http://{_USER}:{self.password}@{LOOPBACK}:{self.management_port}"
@@ -166,7 +170,9 @@ class RabbitMQ(PrivateServer):
             return
         argv = (_find_epmd(), "-address", LOOPBACK, "-port", str(self._epmd_port))
         log = self.directory / "epmd.log"
-        self._epmd = spawn_logged(Launch(argv, plain_environment()), log)
+        self._epmd = spawn_logged(
+            Launch(argv, plain_environment() | {"HOME": str(self.directory)}), log
+        )
         wait_ready(
             self._epmd, lambda: port_answers(LOOPBACK, self._epmd_port), _EPMD_DEADLINE_S, log
         )

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from ansf_platform.services.errors import NotRunning
-from ansf_platform.services.ports import free_port
+from ansf_platform.services.errors import NotRunning, PortTaken
+from ansf_platform.services.ports import free_port, is_free
 from ansf_platform.services.process import Launch, Process, spawn_logged, wait_ready
 
 _PRIVATE = 0o700
@@ -56,6 +56,11 @@ class PrivateServer(ABC):
         """Whether the server does work for our credentials now."""
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port that clients are told of."""
+        return (self.port,)
+
+    @property
     def log_path(self) -> Path:
         """Where the server's own output goes."""
         return self.directory / f"{self.name}.log"
@@ -78,7 +83,7 @@ class PrivateServer(ABC):
     def start(self) -> Self:
         """Start and wait until it answers; does nothing if it runs.
 
-        Raises BinaryMissing, or StartFailed with the end of the log.
+        Raises BinaryMissing, PortTaken, or StartFailed with the end of the log.
         """
         if not self.running:
             self.spawn()
@@ -89,6 +94,9 @@ class PrivateServer(ABC):
         """Start without waiting, so that several servers can boot at once; then `wait_ready`."""
         if self._process is not None:
             self._process.kill()  # it crashed: end what it may have left in its group
+        for port in self.ports:
+            if not is_free(port):  # or whoever listens there would be taken for our server
+                raise PortTaken(self.name, port)
         self.directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         self.prepare()
         self._process = spawn_logged(self.launch(), self.log_path)

@@ -1,0 +1,1 @@
+"""Private servers and the supervisor, each really started, killed, frozen and orphaned."""

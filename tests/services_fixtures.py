@@ -1,0 +1,82 @@
+"""Real servers for tests: one of each for the session, and fresh ones for tests that kill.
+
+`valkey`, `rabbitmq`, `postgres` start when first asked for and are shared: a test that stops,
+kills, pauses or flushes asks for `fresh_valkey`, `fresh_rabbitmq`, `fresh_postgres` instead. These
+are factories; what they started ends with the test.
+
+A server that is not installed skips the test, except where CI=true: there it fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TypeVar
+
+import pytest
+
+from ansf_platform.services.errors import BinaryMissing
+from ansf_platform.services.postgres import Postgres
+from ansf_platform.services.rabbitmq import RabbitMQ
+from ansf_platform.services.server import PrivateServer
+from ansf_platform.services.valkey import Valkey
+
+Server = TypeVar("Server", bound=PrivateServer)
+
+
+def _enter(servers: ExitStack, server: Server) -> Server:
+    try:
+        return servers.enter_context(server)
+    except BinaryMissing as absent:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(absent))
+        pytest.skip(str(absent))
+
+
+@pytest.fixture(scope="session")
+def _session_servers() -> Iterator[ExitStack]:
+    with ExitStack() as servers:
+        yield servers
+
+
+@pytest.fixture
+def _test_servers() -> Iterator[ExitStack]:
+    with ExitStack() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def valkey(_session_servers: ExitStack) -> Valkey:
+    """A Valkey for the session; take a database number or a key prefix of your own."""
+    return _enter(_session_servers, Valkey())
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(_session_servers: ExitStack) -> RabbitMQ:
+    """A RabbitMQ node for the session; name queues uniquely."""
+    return _enter(_session_servers, RabbitMQ())
+
+
+@pytest.fixture(scope="session")
+def postgres(_session_servers: ExitStack) -> Postgres:
+    """A PostgreSQL cluster for the session, without fsync; `create_database` for one's own."""
+    return _enter(_session_servers, Postgres(durable=False))
+
+
+@pytest.fixture
+def fresh_valkey(_test_servers: ExitStack) -> Callable[..., Valkey]:
+    """Start a Valkey to be killed: takes the arguments of `Valkey`."""
+    return lambda **options: _enter(_test_servers, Valkey(**options))
+
+
+@pytest.fixture
+def fresh_rabbitmq(_test_servers: ExitStack) -> Callable[..., RabbitMQ]:
+    """Start a RabbitMQ node to be killed: takes the arguments of `RabbitMQ`."""
+    return lambda **options: _enter(_test_servers, RabbitMQ(**options))
+
+
+@pytest.fixture
+def fresh_postgres(_test_servers: ExitStack) -> Callable[..., Postgres]:
+    """Start a PostgreSQL cluster to be killed: takes the arguments of `Postgres`."""
+    return lambda **options: _enter(_test_servers, Postgres(**{"durable": False, **options}))
