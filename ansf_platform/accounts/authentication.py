@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from django.contrib.auth.models import User
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
@@ -60,13 +59,13 @@ class SessionAuthentication(authentication.SessionAuthentication):
         found = super().authenticate(request)
         if found is None:
             return None
-        user: AbstractUser = found[0]
+        user: User = found[0]
         tenant, scopes = place_of(user, request.headers.get(TENANT_HEADER, ""))
         refuse_disabled(tenant)
         return user, Principal(f"user:{user.pk}", tenant, scopes)
 
 
-def place_of(user: AbstractUser, slug: str = "") -> tuple[Tenant, frozenset[str]]:
+def place_of(user: User, slug: str = "") -> tuple[Tenant, frozenset[str]]:
     """The tenant that a person acts in, and the scopes there.
 
     1. `slug`, where it is given; else the oldest membership; else a superuser's ``default``.
@@ -101,33 +100,3 @@ def refuse_disabled(tenant: Tenant) -> None:
         raise exceptions.PermissionDenied(
             f"tenant {tenant.slug!r} is disabled: an operator can enable it in the admin"
         )
-
-
-class TokenScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI page names the token."""
-
-    target_class = TokenAuthentication
-    name = "token"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "ansf_<prefix>_<secret>",
-            "description": "A scoped token, created under /api/v1/tokens or in the admin.",
-        }
-
-
-class SessionScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI page names the session of a browser."""
-
-    target_class = SessionAuthentication
-    name = "session"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        return {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": "sessionid",
-            "description": "A signed-in browser; changes also need the X-CSRFToken header.",
-        }

@@ -1,0 +1,103 @@
+"""The cast of the API's tests: two tenants with tokens, and a client that speaks JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from ansf_platform.accounts import tokens
+from ansf_platform.accounts.models import Tenant
+from ansf_platform.accounts.scopes import SCOPES
+
+
+class Api:
+    """A caller with one token; answers are Django's, with ``.json()``."""
+
+    def __init__(self, secret: str, *, raise_request_exception: bool = True) -> None:
+        self.client = Client(raise_request_exception=raise_request_exception)
+        self.headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
+        return self.client.generic(
+            method,
+            f"/api/v1/{path}",
+            data,
+            content_type=names.pop("Content-Type", "application/json"),
+            headers={**self.headers, **names},
+        )
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("POST", path, body, **headers)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("PATCH", path, body, **headers)
+
+    def put(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("PUT", path, body, **headers)
+
+    def delete(self, path: str, **headers: str) -> Any:
+        return self.call("DELETE", path, **headers)
+
+
+def caller(tenant: Tenant, *scopes: str) -> Api:
+    _, secret = tokens.issue(tenant, "test", scopes or SCOPES)
+    return Api(secret)
+
+
+@pytest.fixture(autouse=True)
+def static_root(settings: Any, tmp_path_factory: Any) -> None:
+    # Nobody collects static files for a test, and whitenoise warns of a missing directory.
+    settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})[0]
+
+
+@pytest.fixture
+def other_tenant(db: None) -> Tenant:
+    return Tenant.objects.create(slug="other", name="Other")
+
+
+@pytest.fixture
+def api(tenant: Tenant) -> Api:
+    """A caller who may do everything in the default tenant."""
+    return caller(tenant)
+
+
+@pytest.fixture
+def stranger(other_tenant: Tenant) -> Api:
+    """A caller who may do everything in another tenant."""
+    return caller(other_tenant)
+
+
+@pytest.fixture
+def api_with(tenant: Tenant) -> Any:
+    """Make a caller of the default tenant with these scopes only."""
+    return lambda *scopes: caller(tenant, *scopes)
+
+
+def problem_of(response: Any, status: int) -> dict[str, Any]:
+    """The problem document, having checked its form."""
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    told: dict[str, Any] = response.json()
+    assert told["status"] == status
+    assert told["request_id"] == response["X-Request-ID"]
+    assert told["title"]
+    assert told["detail"]
+    return told
+
+
+@pytest.fixture
+def problem() -> Any:
+    return problem_of
