@@ -108,7 +108,6 @@ class Swarm(models.Model):
         validators=[MinValueValidator(0.0)],
         help_text="Waited seconds per step of priority; 0: no aging; empty: the platform's.",
     )
-    served = models.FloatField(default=0.0, editable=False, help_text="Virtual time.")
     created_at = models.DateTimeField(auto_now_add=True)
     revision = models.PositiveIntegerField(default=1, editable=False)
 
@@ -471,6 +470,7 @@ class Edge(models.Model):
     parent_id = models.UUIDField()
     child_id = models.UUIDField(db_index=True)
     when = models.CharField(max_length=7, choices=When.choices, default=When.SUCCESS)
+    resolved = models.BooleanField(default=False, help_text="The child no longer waits for it.")
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

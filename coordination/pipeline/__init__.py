@@ -1,1 +1,1 @@
-"""Placeholder, replaced by the design essay of this package."""
+"""Graphs of tasks: their shape (`graph`), pure and checked before anything is stored."""

@@ -1,0 +1,43 @@
+"""The only writer of a task's status.
+
+Every move is a compare-and-set along :data:`coordination.models.TRANSITIONS`: a statement names
+the statuses it may leave, and 0 rows means that somebody else won. Three parties move tasks:
+
+* ``asking``: people and programs cancel and replay;
+* ``leading``: the leader dispatches, wakes what is due, takes back what was lost. Each of its
+  statements names its term and holds off a change of leader while it runs;
+* ``working``: a worker claims, finishes and gives back, fenced by (fence, claim).
+
+What the end of a task sets free (key, children, lane) is settled in the same transaction
+(``settling``). Statements on several tasks lock them in id order first.
+"""
+
+from __future__ import annotations
+
+from coordination.lifecycle.asking import cancel, replay
+from coordination.lifecycle.leading import (
+    dispatch,
+    expire,
+    judge,
+    take_back_unclaimed,
+    take_back_unpublished,
+    wake,
+)
+from coordination.lifecycle.working import Claimed, Finished, Report, claim, finish, give_back
+
+__all__ = [
+    "Claimed",
+    "Finished",
+    "Report",
+    "cancel",
+    "claim",
+    "dispatch",
+    "expire",
+    "finish",
+    "give_back",
+    "judge",
+    "replay",
+    "take_back_unclaimed",
+    "take_back_unpublished",
+    "wake",
+]

@@ -1,0 +1,295 @@
+"""What a worker does to tasks: claim, finish, give back. All of it is fenced.
+
+A claim is the identity of one execution of one envelope. It holds a task only while the task's
+fence is the one the message carried; once a task was taken back its fence has grown, and every
+later word of the old claim is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from coordination import bodies, counters, sql
+from coordination.bodies import Encoded
+from coordination.lifecycle.settling import ENDED_COLUMNS, ended_from, settle
+from coordination.models import TERMINAL, Outcome, Status, TaskBody
+
+MAX_LOG = 64 * 1024  # characters kept of an attempt's log
+MAX_ERROR = 4_000
+MAX_TRACEBACK = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A task in a worker's hands."""
+
+    id: UUID
+    fence: int
+    attempt: int
+    payload: Any
+    has_references: bool
+    run_id: UUID | None
+    deadline_in: float | None
+    """Seconds until the deadline when it was claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How one execution ended; durations in seconds before now, by the worker's own clock."""
+
+    id: UUID
+    fence: int
+    status: Status
+    outcome: Outcome
+    started_ago: float
+    ended_ago: float
+    charged: bool = True
+    result: Encoded | None = None
+    retry_in: float = 0.0
+    reason: str = ""
+    error_type: str = ""
+    error_message: str = ""
+    traceback: str = ""
+    log: str = ""
+    note: str = ""
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a batch of results."""
+
+    recorded: frozenset[UUID] = field(default_factory=frozenset)
+    repeated: frozenset[UUID] = field(default_factory=frozenset)
+    """Recorded before: the first reply was lost."""
+    fenced: frozenset[UUID] = field(default_factory=frozenset)
+    """Refused: the task had been taken back."""
+
+
+_CLAIM = """
+WITH picked AS (
+    SELECT t.id FROM coordination_task t
+    JOIN @rows(members, id uuid, fence bigint) ON members.id = t.id
+    WHERE t.fence = members.fence
+      AND (t.status = 'dispatched' OR (t.status = 'running' AND t.claim = %(claim)s))
+      AND (t.deadline IS NULL OR t.deadline > @now)
+    ORDER BY t.id @lock(t))
+UPDATE coordination_task SET status = 'running', claim = %(claim)s, worker_id = %(worker)s,
+    claimed_at = @now, started_at = @now, solo = (SELECT count(*) FROM picked) = 1
+WHERE id IN (SELECT id FROM picked)
+RETURNING id, fence, attempt, payload, payload_bytes, has_references, run_id,
+          @epoch(deadline) - @epoch(claimed_at) AS deadline_in
+"""
+
+
+@sql.retrying
+def claim(
+    claim_id: UUID, worker_id: int, members: Sequence[tuple[UUID, int]]
+) -> list[Claimed]:
+    """Take those (task, fence) pairs that are still as they were dispatched, with payloads.
+
+    Repeating a claim whose reply was lost gives the same tasks again. The order is that of
+    `members`.
+    """
+    rows = sql.fetch(
+        _CLAIM,
+        {
+            "claim": claim_id,
+            "worker": worker_id,
+            "members": [{"id": task.hex, "fence": fence} for task, fence in members],
+        },
+    )
+    large = [sql.as_uuid(r["id"]) for r in rows if r["payload_bytes"] > bodies.INLINE_BYTES]
+    payloads = bodies.read(TaskBody.Kind.PAYLOAD, large) if large else {}
+    claimed = {task.id: task for task in (_claimed(row, payloads) for row in rows)}
+    return [claimed[task] for task, _ in members if task in claimed]
+
+
+def _claimed(row: sql.Row, payloads: dict[UUID, Any]) -> Claimed:
+    task_id = sql.as_uuid(row["id"])
+    payload = payloads[task_id] if task_id in payloads else sql.parse_json(row["payload"])
+    return Claimed(
+        task_id,
+        row["fence"],
+        row["attempt"],
+        payload,
+        bool(row["has_references"]),
+        sql.as_uuid(row["run_id"]) if row["run_id"] else None,
+        row["deadline_in"],
+    )
+
+
+_FINISH = f"""
+WITH picked AS (
+    SELECT t.id, results.status, results.reason, results.result, results.result_bytes,
+           results.retry_in, results.started_ago, results.ended_ago, results.charged
+    FROM coordination_task t
+    JOIN @rows(results, id uuid, fence bigint, status text, reason text, result jsonb,
+               result_bytes integer, retry_in float8, started_ago float8, ended_ago float8,
+               charged integer) ON results.id = t.id
+    WHERE t.fence = results.fence AND t.claim = %(claim)s AND t.status = 'running'
+    ORDER BY t.id @lock(t))
+UPDATE coordination_task SET
+    status = CASE
+        WHEN picked.status NOT IN ('scheduled', 'dead') THEN picked.status
+        WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+        WHEN picked.status = 'dead' THEN 'dead'
+        WHEN deadline <= @after(picked.retry_in) THEN 'expired'
+        ELSE 'scheduled' END,
+    reason = picked.reason,
+    result = picked.result,
+    result_bytes = picked.result_bytes,
+    attempt = attempt + picked.charged,
+    solo = %(no)s,
+    started_at = @after(-picked.started_ago),
+    due_at = CASE WHEN picked.status = 'scheduled' THEN @after(picked.retry_in) END,
+    not_before = CASE WHEN picked.status = 'scheduled' THEN @after(picked.retry_in)
+                      ELSE not_before END,
+    finished_at = CASE WHEN picked.status = 'scheduled' AND cancel_requested_at IS NULL
+                            AND (deadline IS NULL OR deadline > @after(picked.retry_in))
+                       THEN NULL ELSE @after(-picked.ended_ago) END
+FROM picked WHERE coordination_task.id = picked.id
+RETURNING {", ".join(f"coordination_task.{name}" for name in ENDED_COLUMNS.split(", "))}
+"""  # noqa: S608 - a constant
+"""SQLite's RETURNING may not name the other table of an UPDATE, nor need it."""
+
+_RECORD = """
+INSERT INTO coordination_attempt (
+    task_id, fence, number, claim, definition_id, swarm_id, agent_id, worker_id, outcome,
+    charged, started_at, ended_at, wait_ms, run_ms, error_type, error_message, traceback,
+    progress, note, log)
+SELECT t.id, t.fence, t.attempt + 1 - results.charged, t.claim, t.definition_id, t.swarm_id,
+    t.agent_id, t.worker_id, results.outcome, results.charged = 1, t.started_at,
+    @after(-results.ended_ago), (@epoch(t.started_at) - @epoch(t.ready_at)) * 1000.0,
+    (results.started_ago - results.ended_ago) * 1000.0, results.error_type,
+    results.error_message, results.traceback, results.progress, results.note, results.log
+FROM coordination_task t
+JOIN @rows(results, id uuid, outcome text, charged integer, started_ago float8,
+           ended_ago float8, error_type text, error_message text, traceback text,
+           progress float8, note text, log text) ON results.id = t.id
+WHERE true
+ON CONFLICT (task_id, fence) DO UPDATE SET
+    number = excluded.number, claim = excluded.claim, outcome = excluded.outcome,
+    charged = excluded.charged, started_at = excluded.started_at, ended_at = excluded.ended_at,
+    wait_ms = excluded.wait_ms, run_ms = excluded.run_ms, error_type = excluded.error_type,
+    error_message = excluded.error_message, traceback = excluded.traceback,
+    progress = excluded.progress, note = excluded.note, log = excluded.log
+"""
+_RECORDED_BEFORE = """
+SELECT a.task_id FROM coordination_attempt a
+JOIN @rows(results, id uuid, fence bigint) ON results.id = a.task_id
+    AND results.fence = a.fence
+WHERE a.claim = %(claim)s AND a.outcome NOT IN ('running', 'lost')
+"""
+
+
+@sql.retrying
+def finish(claim_id: UUID, results: Sequence[Finished]) -> Report:
+    """Record results, each only if the claim still holds its task.
+
+    1. Move the tasks (compare-and-set on fence and claim); 2. write their attempts and larger
+    results; 3. settle what the ended ones set free. One transaction. A result that was recorded
+    before is success; any other that does not fit is counted as fenced.
+    """
+    if not results:
+        return Report()
+    with sql.atomic():
+        moved = sql.fetch(
+            _FINISH,
+            {"claim": claim_id, "no": False, "results": [_move(item) for item in results]},
+        )
+        recorded = frozenset(sql.as_uuid(row["id"]) for row in moved)
+        done = [item for item in results if item.id in recorded]
+        if done:
+            sql.change(_RECORD, {"results": [_attempt(item) for item in done]})
+            large = {i.id: i.result for i in done if i.result and not i.result.inline}
+            if large:
+                bodies.write(TaskBody.Kind.RESULT, large)
+            settle([end for end in ended_from(moved) if end.status in TERMINAL])
+            sql.notify()
+        missed = [item for item in results if item.id not in recorded]
+        repeated = _recorded_before(claim_id, missed) if missed else frozenset()
+        fenced = frozenset(item.id for item in missed) - repeated
+        if fenced:
+            counters.add("fenced", len(fenced))
+    return Report(recorded, repeated, fenced)
+
+
+def _move(item: Finished) -> sql.Row:
+    row: sql.Row = {
+        "id": item.id.hex,
+        "fence": item.fence,
+        "status": item.status.value,
+        "reason": item.reason,
+        "result_bytes": item.result.size if item.result else 0,
+        "retry_in": item.retry_in,
+        "started_ago": item.started_ago,
+        "ended_ago": item.ended_ago,
+        "charged": int(item.charged),
+    }
+    if item.result is not None and item.result.inline:
+        row["result"] = item.result.value
+    return row
+
+
+def _attempt(item: Finished) -> sql.Row:
+    return {
+        "id": item.id.hex,
+        "outcome": item.outcome.value,
+        "charged": int(item.charged),
+        "started_ago": item.started_ago,
+        "ended_ago": item.ended_ago,
+        "error_type": item.error_type[:200],
+        "error_message": _clean(item.error_message[:MAX_ERROR]),
+        "traceback": _clean(item.traceback[-MAX_TRACEBACK:]),
+        "progress": item.progress,
+        "note": _clean(item.note[:200]),
+        "log": _clean(item.log[-MAX_LOG:]),
+    }
+
+
+def _clean(text: str) -> str:
+    """What PostgreSQL cannot keep in text becomes the replacement character."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _recorded_before(claim_id: UUID, items: Iterable[Finished]) -> frozenset[UUID]:
+    results = [{"id": item.id.hex, "fence": item.fence} for item in items]
+    rows = sql.fetch(_RECORDED_BEFORE, {"claim": claim_id, "results": results})
+    return frozenset(sql.as_uuid(row["task_id"]) for row in rows)
+
+
+_GIVE_BACK = """
+WITH picked AS (
+    SELECT t.id FROM coordination_task t
+    JOIN @rows(members, id uuid, fence bigint) ON members.id = t.id
+    WHERE t.fence = members.fence
+      AND (t.status = 'dispatched' OR (t.status = 'running' AND t.claim = %(claim)s))
+    ORDER BY t.id @lock(t))
+UPDATE coordination_task SET status = 'ready', fence = fence + 1, claim = NULL,
+    envelope = NULL, reason = %(reason)s, solo = %(no)s, ready_at = @now, due_at = deadline
+WHERE id IN (SELECT id FROM picked)
+"""
+
+
+@sql.retrying
+def give_back(
+    claim_id: UUID, members: Sequence[tuple[UUID, int]], reason: str = "given back"
+) -> int:
+    """Return tasks that were not begun to `ready`, uncharged; how many were still held."""
+    if not members:
+        return 0
+    changed = sql.change(
+        _GIVE_BACK,
+        {
+            "claim": claim_id,
+            "members": [{"id": task.hex, "fence": fence} for task, fence in members],
+            "reason": reason,
+            "no": False,
+        },
+    )
+    sql.notify()
+    return changed
