@@ -52,7 +52,10 @@ def dtw_distance(
     if np.isnan(upper_bound) or upper_bound < 0:
         raise ValueError(f"upper_bound is {upper_bound}; pass a number >= 0, or leave it out")
     limit = upper_bound * upper_bound * (1 + _SLACK)
-    squared = _squared_distance(first, second, band, limit, np.zeros(first.size + 1))
+    if np.isinf(limit):
+        squared = _full_distance(first, second, band)
+    else:
+        squared = _bounded_distance(first, second, band, limit, np.zeros(first.size + 1))
     distance = float(np.sqrt(squared))
     return distance if distance <= upper_bound else float(np.inf)
 
@@ -110,12 +113,8 @@ def _checked_window(window: int | None, n: int, m: int) -> int:
 
 
 @jit
-def _squared_distance(x: Floats, y: Floats, window: int, limit: float, rest: Floats) -> float:
-    """Two rows of the band; infinity once a row's minimum + `rest` of the bound exceeds `limit`.
-
-    rest[i] is a lower bound of what the samples of x from i on still cost; zeros if unknown.
-    Callers widen `limit` by _SLACK, since the bounds add the same squares in another order.
-    """
+def _full_distance(x: Floats, y: Floats, window: int) -> float:
+    """The smallest sum of squares, in two rows of the band."""
     n = x.size
     m = y.size
     before = window + max(0, n - m)
@@ -129,7 +128,6 @@ def _squared_distance(x: Floats, y: Floats, window: int, limit: float, rest: Flo
         current[start] = np.inf
         left = np.inf
         diagonal = previous[start]
-        lowest = np.inf
         xi = x[i]
         for j in range(start, stop):
             above = previous[j + 1]
@@ -142,14 +140,72 @@ def _squared_distance(x: Floats, y: Floats, window: int, limit: float, rest: Flo
             left = difference * difference + best
             current[j + 1] = left
             diagonal = above
-            if left < lowest:
-                lowest = left
         if stop < m:
             current[stop + 1] = np.inf
-        if lowest + rest[i + 1] > limit:
-            return np.inf
         previous, current = current, previous
     return previous[m]
+
+
+@jit
+def _bounded_distance(x: Floats, y: Floats, window: int, limit: float, rest: Floats) -> float:
+    """The same, or infinity once it must exceed `limit`; cells that cannot matter are skipped.
+
+    rest[i] is a lower bound of what the samples of x from i on still cost (zeros if unknown),
+    so a cell of row i is alive while its sum is at most limit - rest[i + 1]. Dead cells are cut
+    off at both ends of a row (Silva & Batista 2016): `first` is the first column alive so far,
+    `last` the end of those alive in the row before. Callers widen `limit` by _SLACK, since
+    bounds add the same squares in another order.
+    """
+    n = x.size
+    m = y.size
+    before = window + max(0, n - m)
+    after = window + max(0, m - n)
+    previous = np.full(m + 1, np.inf)
+    current = np.full(m + 1, np.inf)
+    previous[0] = 0.0
+    first = 0
+    last = 0
+    for i in range(n):
+        start = max(first, i - before)
+        stop = min(m, i + after + 1)
+        alive = limit - rest[i + 1]
+        current[start] = np.inf
+        left = np.inf
+        diagonal = previous[start] if start <= last else np.inf
+        end = -1
+        xi = x[i]
+        j = start
+        while j < min(stop, last):
+            above = previous[j + 1]
+            best = diagonal
+            if above < best:
+                best = above
+            if left < best:
+                best = left
+            difference = xi - y[j]
+            left = difference * difference + best
+            current[j + 1] = left
+            diagonal = above
+            if left <= alive:
+                end = j + 1
+            elif end < 0:
+                first = j + 1
+            j += 1
+        while j < stop:
+            best = left if left < diagonal else diagonal
+            difference = xi - y[j]
+            left = difference * difference + best
+            if left > alive:
+                break
+            diagonal = np.inf
+            current[j + 1] = left
+            end = j + 1
+            j += 1
+        if end < 0:
+            return np.inf
+        last = end
+        previous, current = current, previous
+    return previous[m] if last == m else np.inf
 
 
 @jit
@@ -229,9 +285,9 @@ def _nearest(
             other_lower, other_upper = _envelope(other, min(window, n))
             if _outside(query, other_lower, other_upper, rest) > worst:
                 continue
-            squared = _squared_distance(query, other, window, worst, rest)
+            squared = _bounded_distance(query, other, window, worst, rest)
         else:
-            squared = _squared_distance(query, other, window, worst, nothing)
+            squared = _bounded_distance(query, other, window, worst, nothing)
         _insert(best, indices, np.sqrt(squared), c)
     return indices, best
 

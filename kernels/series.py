@@ -6,6 +6,8 @@ stray combination costs half a second of compiling inside a task. So all arrays 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -37,13 +39,18 @@ def as_series(x: ArrayLike, name: str = "x", minimum: int = 1) -> Floats:
 
 def as_series_list(xs: ArrayLike, name: str = "candidates", minimum: int = 1) -> list[Floats]:
     """A 2-D array (one series per row) or a sequence of series, lengths free, as checked vectors."""
-    if isinstance(xs, str | bytes) or not hasattr(xs, "__len__"):
+    if isinstance(xs, str | bytes) or not isinstance(xs, Sequence | np.ndarray):
         raise ValueError(f"{name} must be a 2-D array or a list of series, not {type(xs).__name__}")
-    if isinstance(xs, np.ndarray) and xs.ndim != 2 and xs.dtype != object:
-        raise ValueError(f"{name} has shape {xs.shape}; pass one series per row, shape (count, length)")
-    if len(xs) == 0:  # type: ignore[arg-type]
+    if len(xs) == 0:
         raise ValueError(f"{name} is empty; pass at least one series")
-    return [as_series(x, f"{name}[{i}]", minimum) for i, x in enumerate(xs)]  # type: ignore[arg-type]
+    if not isinstance(xs, np.ndarray) or xs.dtype == object:
+        return [as_series(x, f"{name}[{i}]", minimum) for i, x in enumerate(xs)]
+    if xs.ndim != 2:
+        raise ValueError(f"{name} has shape {xs.shape}; pass one series per row, shape (count, length)")
+    rows = _as_floats(xs, name)
+    _check_length(rows.shape[1], f"each row of {name}", minimum)
+    _check_values(rows, name)
+    return list(rows)
 
 
 def standardise(x: Floats) -> Floats:
@@ -89,9 +96,10 @@ def _check_values(array: Floats, name: str) -> None:
         return
     largest = float(np.max(np.abs(array)))
     if not np.isfinite(largest):
-        where = int(np.argmin(np.isfinite(array)))
+        where = np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape)
+        index = ", ".join(str(int(i)) for i in where)
         raise ValueError(
-            f"{name} has {array[where]} at index {where}; interpolate or drop such samples first"
+            f"{name} has {array[where]} at index {index}; interpolate or drop such samples first"
         )
     if largest > MAX_MAGNITUDE:
         raise ValueError(
