@@ -153,7 +153,7 @@ class Watch:
 
     def _go_blind(self, error: Exception) -> None:
         if not self._blind:
-            log.warning("the database is away: %s", " ".join(str(error).split()))
+            log.warning("the database cannot be used: %s", " ".join(str(error).split()))
         self._blind = True
         self._next_renewal = time.monotonic() + RENEW_EVERY
         connection.close()

@@ -14,9 +14,9 @@ from django.db import DatabaseError
 
 from healthchecks.monitor import State
 from healthchecks.probes import host, rows, stores
-from healthchecks.probes.http import HTTP
 from healthchecks.probes.measurement import Measurement, Probe, Subject
 from healthchecks.probes.tcp import TCP
+from healthchecks.probes.web import HTTP
 
 PROBES: dict[str, Probe] = {
     "database": stores.DATABASE,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansf_platform.terminal import Command as TerminalCommand
 from ansf_platform.terminal import Exit, Failure
-from healthchecks.lease import Leadership
+from coordination.leadership import Leadership
 from healthchecks.probes.rows import WATCH_LEASE
 from healthchecks.runner import AllStuck
 from healthchecks.watching import Watch

@@ -1,0 +1,64 @@
+"""One look at everything: the environment, then each check once; nothing is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from django.db import DatabaseError
+
+from healthchecks.defaults import DEFAULT_CHECKS
+from healthchecks.environment import ENVIRONMENT, Finding, look
+from healthchecks.measuring import take
+from healthchecks.models import HealthCheck
+from healthchecks.monitor import BADNESS, State
+from healthchecks.probes import PROBES
+
+DATABASE_AWAY = "not looked at: the database does not answer"
+
+
+def count() -> int:
+    """About how many findings `examine` will give, for a progress bar."""
+    return len(ENVIRONMENT) + len(DEFAULT_CHECKS)
+
+
+def examine() -> Iterator[Finding]:
+    """Each finding as it is made: the environment first, then the checks."""
+    for check in ENVIRONMENT:
+        yield look(check)
+    away = False
+    for row in checks_to_run():
+        probe = PROBES.get(row.kind)
+        if away and probe is not None and probe.needs_database and row.kind != "database":
+            yield Finding(row.name, State.FAILED, DATABASE_AWAY, "start the database first")
+            continue
+        finding = finding_of(row)
+        away = away or (row.kind == "database" and finding.state is State.FAILED)
+        yield finding
+
+
+def checks_to_run() -> list[HealthCheck]:
+    """The enabled checks and the defaults not written yet, those of the database first."""
+    defaults = [HealthCheck(trusted=True, **asdict(spec)) for spec in DEFAULT_CHECKS]
+    try:
+        rows = list(HealthCheck.objects.select_related("tenant"))
+    except DatabaseError:
+        rows = []
+    known = {row.name for row in rows if row.tenant_id is None}
+    chosen = [row for row in rows if row.enabled] + [d for d in defaults if d.name not in known]
+    return sorted(chosen, key=lambda row: row.kind != "database")
+
+
+def finding_of(row: HealthCheck) -> Finding:
+    """Measure a check once."""
+    found = take(row).measurement
+    name = f"{row.tenant.slug}/{row.name}" if row.tenant else row.name
+    fix = "" if found.state is State.OK else found.fix
+    matters = row.severity != HealthCheck.Severity.INFO
+    return Finding(name, found.state, found.message, fix, matters)
+
+
+def verdict(findings: list[Finding]) -> State:
+    """The worst of what matters."""
+    states = [finding.state for finding in findings if finding.matters]
+    return max(states, key=BADNESS.__getitem__, default=State.OK)
