@@ -34,7 +34,7 @@ def connect(server):
 
 @pytest.mark.fault
 def test_a_confirmed_durable_message_survives_a_kill(fresh_rabbitmq):
-    server = fresh_rabbitmq()
+    server = fresh_rabbitmq(management=False)
     with connect(server) as connection:
         channel = connection.channel()
         channel.queue_declare("work", durable=True, auto_delete=False)
@@ -49,7 +49,7 @@ def test_a_confirmed_durable_message_survives_a_kill(fresh_rabbitmq):
 
 
 def test_its_epmd_is_its_own_and_ends_with_it(fresh_rabbitmq):
-    server = fresh_rabbitmq()
+    server = fresh_rabbitmq(management=False)
     epmd = psutil.Process(server.epmd_pid)
     server.ctl("status")
     assert processes_at_home_in(server.directory)
@@ -63,7 +63,7 @@ def test_its_epmd_is_its_own_and_ends_with_it(fresh_rabbitmq):
 
 @pytest.mark.fault
 def test_its_epmd_survives_a_kill_of_the_node(fresh_rabbitmq):
-    server = fresh_rabbitmq()
+    server = fresh_rabbitmq(management=False)
     epmd = server.epmd_pid
 
     server.kill()

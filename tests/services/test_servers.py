@@ -38,7 +38,12 @@ CLASSES = {"valkey": Valkey, "rabbitmq": RabbitMQ, "postgres": Postgres}
 
 @pytest.fixture
 def fresh(request):
-    return lambda kind, **options: request.getfixturevalue(f"fresh_{kind}")(**options)
+    quick = {"rabbitmq": {"management": False}}
+
+    def start(kind, **options):
+        return request.getfixturevalue(f"fresh_{kind}")(**quick.get(kind, {}), **options)
+
+    return start
 
 
 def gone(pid):
