@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
@@ -50,12 +51,17 @@ def check(tenant: Tenant | None, name: str) -> HealthCheck:
 
 def views(rows: QuerySet[HealthCheck], now: datetime | None = None) -> list[CheckView]:
     """The checks with their states, in three queries whatever their number."""
+    return views_of(with_last_ids(rows), now)
+
+
+def views_of(rows: Iterable[HealthCheck], now: datetime | None = None) -> list[CheckView]:
+    """The same for rows that `with_last_ids` has annotated."""
     now = now or timezone.now()
-    checks = list(with_last_ids(rows))
+    checks: list[Any] = list(rows)
     flips = Flip.objects.in_bulk(_ids(checks, "last_flip_id"))
     readings = Reading.objects.in_bulk(_ids(checks, "last_reading_id"))
     return [
-        view(row, flips.get(row.last_flip_id), readings.get(row.last_reading_id), now)  # type: ignore[attr-defined]
+        view(row, flips.get(row.last_flip_id), readings.get(row.last_reading_id), now)
         for row in checks
     ]
 

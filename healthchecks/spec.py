@@ -15,7 +15,9 @@ from healthchecks.models import LONGEST_RUN, HealthCheck
 from healthchecks.probes import PROBES
 from healthchecks.probes.measurement import Probe, TargetInvalid
 
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,98}[a-z0-9])?")
+# `$` also matches before a last newline; `(?!\n)` says no.
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,98}[a-z0-9])?(?!\n)$"
+NAME = re.compile(NAME_PATTERN)
 TARGET_LENGTH = 500
 PARAMS_BYTES = 4096
 UNSTORABLE = re.compile(r"\\u0000|\\ud[89a-f]")  # as json.dumps writes them
@@ -67,7 +69,7 @@ def validate(spec: CheckSpec, *, platform: bool) -> None:
 
 
 def _mistakes(spec: CheckSpec, *, platform: bool) -> Iterator[tuple[str, str]]:
-    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+    if not isinstance(spec.name, str) or not NAME.match(spec.name):
         yield "name", "use 1 to 100 of a-z, 0-9, - and _, with a letter or digit at both ends"
     if spec.severity not in HealthCheck.Severity.values:
         yield "severity", f"use one of {', '.join(HealthCheck.Severity.values)}"
