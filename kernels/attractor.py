@@ -67,6 +67,9 @@ class Kind(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+Verdict = tuple[Kind, tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """One series judged. Exponent, interval and fit window are in the time unit of the caller.
@@ -156,18 +159,24 @@ def _judge_transient(blank: Report, settling: Settling, standard: Floats) -> Rep
             exponent_low=settling.low / step if settling.low is not None else None,
             exponent_high=settling.high / step if settling.high is not None else None,
             fit_window=(settling.start * step, settling.stop * step) if known else None,
-            evidence=("the distance from the resting value shrinks to rest or steadily towards it",),
+            evidence=(
+                "the distance from the resting value shrinks to rest or steadily towards it",
+            ),
             measures={"decay_r_squared": settling.r_squared, "crossings": settling.crossings},
         )
     measures = {"crossings": float(settling.crossings)}
     if settling.kind == "grows":
-        return replace(blank, evidence=("the range grows exponentially: no attractor",), measures=measures)
+        return replace(
+            blank, evidence=("the range grows exponentially: no attractor",), measures=measures
+        )
     steps = permutation_entropy(np.diff(standard), fitting_order(standard.size - 1))
     measures["entropy_of_steps"] = steps
     if steps > 0.97:
         evidence = ("the steps have no order: a random walk, or a trend under noise",)
         return replace(blank, kind=Kind.STOCHASTIC, evidence=evidence, measures=measures)
-    return replace(blank, evidence=("it drifts and does not return: no attractor",), measures=measures)
+    return replace(
+        blank, evidence=("it drifts and does not return: no attractor",), measures=measures
+    )
 
 
 def _judge_motion(blank: Report, settling: Settling, standard: Floats) -> Report:
@@ -222,22 +231,16 @@ def _exponent_of(kind: Kind, estimate: Lyapunov) -> _Exponent:
     return _Exponent(estimate.exponent, estimate.low, estimate.high, window)
 
 
-def _classify(
-    cycle: Periodicity, estimate: Lyapunov, returns: int
-) -> tuple[Kind, tuple[str, ...]]:
-    repeats = f"one period explains {cycle.near:.1%} at once and {cycle.far:.1%} far later"
-    tones = f"{cycle.lines} tones hold {cycle.line_power:.1%} of the power"
+def _classify(cycle: Periodicity, estimate: Lyapunov, returns: int) -> Verdict:
+    parting = _parts(estimate) and not (cycle.far >= 0.97 and estimate.rise < 0.7)
+    regular = _regular(cycle, parting=parting)
+    if regular:
+        return regular
+    repeats = _repeats(cycle)
     parts = (
-        f"neighbours part exponentially over {estimate.rise:.1f} nats, R^2 {estimate.r_squared:.3f}",
+        f"neighbours part exponentially: {estimate.rise:.1f} nats, R^2 {estimate.r_squared:.3f}",
         f"determinism {estimate.determinism:.2f}",
     )
-    parting = _parts(estimate) and not (cycle.far >= 0.97 and estimate.rise < 0.7)
-    several = cycle.lines >= 2 and not cycle.commensurate and cycle.line_power >= 0.97
-    if several and (cycle.line_power >= 0.995 or not parting):
-        return Kind.QUASI_PERIODIC, (tones, "they are not harmonics of one", repeats)
-    lasting = cycle.far - 0.05 <= cycle.near
-    if lasting and (cycle.far >= 0.999 or (cycle.far >= 0.97 and not parting)):
-        return Kind.LIMIT_CYCLE, (repeats,)
     if parting:
         return Kind.STRANGE, parts
     if cycle.far >= 0.5 and cycle.near - cycle.far < 0.05 and estimate.determinism < 0.3:
@@ -246,15 +249,36 @@ def _classify(
         return Kind.UNKNOWN, (f"it returns only {returns} times; pass a longer series",)
     if estimate.determinism >= 0.5 and cycle.far < 0.5 and estimate.problem != STRANGERS:
         return Kind.STRANGE, (
-            f"close states stay close (determinism {estimate.determinism:.2f}), yet nothing repeats",
+            f"close states stay close ({parts[1]}), yet nothing repeats",
             f"the exponent is not certain: {estimate.problem or 'its interval is wide'}",
         )
     if estimate.determinism < 0.35 and cycle.far < 0.5 and estimate.rise < 0.9:
         return Kind.STOCHASTIC, (
-            f"the future does not depend on the state (determinism {estimate.determinism:.2f})",
+            f"the future does not depend on the state ({parts[1]})",
             estimate.problem or "neighbours do not part exponentially",
         )
     return Kind.UNKNOWN, ("the evidence points in no single direction", repeats, *parts)
+
+
+def _regular(cycle: Periodicity, *, parting: bool) -> Verdict | None:
+    """A torus if several tones hold the power and share no fundamental; a cycle if it repeats.
+
+    Exponential growth stands against either unless the regularity is nearly perfect: slow drift
+    between almost equal cycles also looks exponential for a while.
+    """
+    repeats = _repeats(cycle)
+    several = cycle.lines >= 2 and not cycle.commensurate and cycle.line_power >= 0.97
+    if several and (cycle.line_power >= 0.995 or not parting):
+        tones = f"{cycle.lines} tones hold {cycle.line_power:.1%} of the power"
+        return Kind.QUASI_PERIODIC, (tones, "they are not harmonics of one", repeats)
+    lasting = cycle.far - 0.05 <= cycle.near
+    if lasting and (cycle.far >= 0.999 or (cycle.far >= 0.97 and not parting)):
+        return Kind.LIMIT_CYCLE, (repeats,)
+    return None
+
+
+def _repeats(cycle: Periodicity) -> str:
+    return f"one period explains {cycle.near:.1%} at once and {cycle.far:.1%} far later"
 
 
 def _parts(estimate: Lyapunov) -> bool:
@@ -275,7 +299,7 @@ def _against_surrogates(
     standard: Floats,
     estimate: Lyapunov,
     measures: dict[str, float],
-) -> tuple[Kind, tuple[str, ...]]:
+) -> Verdict:
     """Chaos must be more deterministic than noise of the same spectrum and distribution."""
     size = min(standard.size, 4096)
     own = lyapunov_rosenstein(standard[-size:], lag=estimate.lag, references=1000).determinism

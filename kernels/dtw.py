@@ -9,6 +9,7 @@ manon et al. 2012), and the answer is the brute-force answer, ties broken by ind
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +57,8 @@ def dtw_distance(
         squared = _full_distance(first, second, band)
     else:
         squared = _bounded_distance(first, second, band, limit, np.zeros(first.size + 1))
-    distance = float(np.sqrt(squared))
-    return distance if distance <= upper_bound else float(np.inf)
+    distance = math.sqrt(squared)
+    return distance if distance <= upper_bound else math.inf
 
 
 def envelope(x: ArrayLike, window: int) -> Envelope:
@@ -75,7 +76,7 @@ def lb_keogh(query: ArrayLike, candidate: ArrayLike, window: int | None = None) 
             "LB_Keogh is defined for equal lengths, resample one of them"
         )
     lower, upper = _envelope(first, _checked_window(window, first.size, second.size))
-    return float(np.sqrt(_outside(second, lower, upper, np.empty(first.size + 1))))
+    return math.sqrt(_outside(second, lower, upper, np.empty(first.size + 1)))
 
 
 def nearest(
@@ -95,7 +96,9 @@ def nearest(
     band = _checked_window(window, series.size, longest)
     offsets = np.zeros(len(others) + 1, np.int64)
     np.cumsum([other.size for other in others], out=offsets[1:])
-    return Neighbours(*_nearest(series, np.concatenate(others), offsets, band, min(int(k), len(others))))
+    return Neighbours(
+        *_nearest(series, np.concatenate(others), offsets, band, min(int(k), len(others)))
+    )
 
 
 def _checked_window(window: int | None, n: int, m: int) -> int:
@@ -143,7 +146,8 @@ def _full_distance(x: Floats, y: Floats, window: int) -> float:
         if stop < m:
             current[stop + 1] = np.inf
         previous, current = current, previous
-    return previous[m]
+    total: float = previous[m]
+    return total
 
 
 @jit
@@ -192,7 +196,9 @@ def _bounded_distance(x: Floats, y: Floats, window: int, limit: float, rest: Flo
                 first = j + 1
             j += 1
         while j < stop:
-            best = left if left < diagonal else diagonal
+            best = diagonal
+            if left < best:
+                best = left
             difference = xi - y[j]
             left = difference * difference + best
             if left > alive:

@@ -38,7 +38,8 @@ def seed_features(x: ArrayLike) -> NDArray[np.float32]:
     A constant series has zeros for its shape. Raises ValueError for NaN, infinity, other shapes
     and shorter input.
     """
-    return _encode([as_series(x, "x", SHORTEST)])[0]
+    vector: NDArray[np.float32] = _encode([as_series(x, "x", SHORTEST)])[0]
+    return vector
 
 
 def transform(xs: ArrayLike) -> NDArray[np.float32]:
@@ -73,7 +74,7 @@ def _signed_log(value: float) -> float:
 
 @jit
 def _resample(x: Floats, points: int) -> Floats:
-    """Cell means when there are two samples or more per point (so that nothing aliases), else linear."""
+    """Cell means from two samples per point on, so that nothing aliases; else linear."""
     n = x.size
     out = np.empty(points)
     for p in range(points):
@@ -199,8 +200,10 @@ def _warp(shapes: Floats, columns: Floats, window: int, features: Floats) -> Non
                     best = previous[j, c]
                     above = previous[j + 1, c]
                     left = current[j, c]
-                    best = above if above < best else best
-                    best = left if left < best else best
+                    if above < best:
+                        best = above
+                    if left < best:
+                        best = left
                     difference = value - columns[j, c]
                     current[j + 1, c] = best + difference * difference
             if stop < length:

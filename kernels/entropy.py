@@ -17,10 +17,10 @@ LARGEST_ORDER = 8
 def permutation_entropy(
     x: ArrayLike, order: int = 3, delay: int = 1, *, normalize: bool = True
 ) -> float:
-    """Shannon entropy of ordinal patterns (Bandt & Pompe 2002), in bits or as a share of log2(order!).
+    """Shannon entropy of ordinal patterns (Bandt & Pompe 2002): share of log2(order!), or bits.
 
     Equal samples count as rising, so a constant series has one pattern and entropy 0.
-    Raises ValueError for order outside 2..8, delay < 1 or fewer than (order - 1) * delay + 1 samples.
+    Raises ValueError for order outside 2..8, delay < 1, or no whole pattern in the series.
     """
     if not 2 <= order <= LARGEST_ORDER:
         raise ValueError(f"order is {order}; pass 2 to {LARGEST_ORDER}")

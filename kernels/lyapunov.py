@@ -146,8 +146,8 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     if usable < max(20, 2 * setup.theiler + 2):
         return _without(
             setup,
-            f"{standard.size} samples are too few for dimension {setup.dimension}, lag {setup.lag}, "
-            f"Theiler window {setup.theiler} and horizon {setup.horizon}",
+            f"{standard.size} samples are too few for dimension {setup.dimension}, "
+            f"lag {setup.lag}, Theiler window {setup.theiler} and horizon {setup.horizon}",
         )
     vectors = delay_embed(standard, setup.dimension, setup.lag)
     chosen = np.unique(np.linspace(0, usable - 1, min(setup.references, usable)).astype(np.int64))
@@ -183,11 +183,13 @@ def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
 def _reach(squared: Floats) -> float:
     """The largest squared distance of a pair that is followed."""
     wanted = max(ENOUGH_PAIRS, squared.size // 3)
-    return float(np.inf if squared.size <= wanted else np.partition(squared, wanted - 1)[wanted - 1])
+    return float(
+        np.inf if squared.size <= wanted else np.partition(squared, wanted - 1)[wanted - 1]
+    )
 
 
 def _unrelated(vectors: Floats) -> float:
-    """Mean ln distance of vectors that have nothing to do with each other: where curves saturate."""
+    """Mean ln distance of vectors unrelated in time: where divergence curves saturate."""
     count = len(vectors)
     size = min(count, 2000)
     first = (np.arange(size) * 7919) % count
@@ -216,8 +218,10 @@ def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapu
     if curves.counts.sum(axis=0).min() < BLOCKS:
         return _flat(setup, "the series repeats exactly")
     curve = curves.mean()
-    times = curves.steps * setup.interval
-    first = min(int(np.searchsorted(curves.steps, (setup.dimension - 1) * setup.lag)), curve.size - 2)
+    times: Floats = curves.steps.astype(np.float64) * setup.interval
+    first = min(
+        int(np.searchsorted(curves.steps, (setup.dimension - 1) * setup.lag)), curve.size - 2
+    )
     start, stop = _straightest(curves.steps.astype(np.float64), curve, first, ceiling, _SHORTEST)
     rise = curve[stop] - curve[start] if start >= 0 else 0.0
     problem = ""
@@ -231,7 +235,9 @@ def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapu
     slope, residual, r_squared = _line(times[window], curve[window])
     spread = _T95 * _jackknife(times[window], curves, window)
     if rise < MINIMUM_RISE and not problem:
-        slope = 0.0 if abs(slope) * (times[stop] - times[start]) <= max(0.1, 3 * residual) else slope
+        slope = (
+            0.0 if abs(slope) * (times[stop] - times[start]) <= max(0.1, 3 * residual) else slope
+        )
     known = not problem
     return Lyapunov(
         exponent=slope if known else None,
@@ -258,7 +264,11 @@ def _line(times: Floats, curve: Floats) -> tuple[float, float, float]:
     slope = float(t @ c / (t @ t))
     residual = c - slope * t
     total = float(c @ c)
-    return slope, float(np.sqrt(residual @ residual / t.size)), 1 - float(residual @ residual) / total if total else 1.0
+    return (
+        slope,
+        float(np.sqrt(residual @ residual / t.size)),
+        1 - float(residual @ residual) / total if total else 1.0,
+    )
 
 
 def _jackknife(times: Floats, curves: _Curves, window: slice) -> float:
@@ -300,7 +310,9 @@ def _bare(setup: _Setup, exponent: float | None, problem: str) -> Lyapunov:
 
 
 @jit
-def _divergence(vectors: Floats, pairs: Integers, steps: Integers, blocks: int) -> tuple[Floats, Integers]:
+def _divergence(
+    vectors: Floats, pairs: Integers, steps: Integers, blocks: int
+) -> tuple[Floats, Integers]:
     """Per block of pairs and step: the sum of ln distance, and how many distances were not zero.
 
     Eight squared distances are multiplied before one logarithm is taken: each lies between
@@ -334,7 +346,9 @@ def _divergence(vectors: Floats, pairs: Integers, steps: Integers, blocks: int) 
 
 
 @jit
-def _straightest(times: Floats, curve: Floats, first: int, ceiling: float, shortest: int) -> tuple[int, int]:
+def _straightest(
+    times: Floats, curve: Floats, first: int, ceiling: float, shortest: int
+) -> tuple[int, int]:
     """First and last index of the window with the best rise per scatter; (-1, -1) if none rises."""
     best = 0.0
     start = stop = -1

@@ -19,7 +19,7 @@ _LEAF = 12
 def nearest_apart(
     vectors: Floats, references: Integers, limit: int, theiler: int
 ) -> tuple[Integers, Floats]:
-    """For each reference the closest vector among the first `limit`, more than `theiler` away in time.
+    """For each reference the closest of the first `limit` vectors more than `theiler` away in time.
 
     Returns indices (-1 when there is none) and squared Euclidean distances.
     """

@@ -13,7 +13,7 @@ LONGEST_SUBHARMONIC = 8
 """The strongest tone may be this harmonic of the true period, no higher."""
 
 MOST_LINES = 12
-CYCLES_PER_LINE = 6
+CYCLES_PER_LINE = 5
 """A line is 5 bins wide; fewer cycles per line and a few lines would cover any smooth spectrum."""
 
 _GRID = 21
@@ -61,7 +61,7 @@ def _refine(power: Floats, peak: int) -> float:
 
 
 def _find_lines(power: Floats, total: float, centre: float) -> tuple[list[float], float]:
-    """Strongest peaks of 5 bins, until they hold 97 % of the power or the cycles seen allow no more."""
+    """Strongest peaks of 5 bins, until they hold 97 % of the power or no more are allowed."""
     allowed = int(min(MOST_LINES, max(1.0, centre // CYCLES_PER_LINE)))
     left = power.copy()
     held = 0.0
@@ -76,13 +76,15 @@ def _find_lines(power: Floats, total: float, centre: float) -> tuple[list[float]
 
 
 def _share_a_fundamental(lines: list[float]) -> bool:
-    """Whether all tones are harmonics of a low subharmonic of the strongest, within a tenth of a bin."""
+    """Whether all are harmonics of a low subharmonic of the strongest, to a tenth of a bin."""
     for divisor in range(1, LONGEST_SUBHARMONIC + 1):
         fundamental = lines[0] / divisor
         if divisor > 1 and fundamental < 3.0:
             return False
         orders = [round(line / fundamental) for line in lines]
-        misses = [abs(line - order * fundamental) for line, order in zip(lines, orders, strict=True)]
+        misses = [
+            abs(line - order * fundamental) for line, order in zip(lines, orders, strict=True)
+        ]
         if all(o > 0 and miss <= 0.1 + 0.005 * o for o, miss in zip(orders, misses, strict=True)):
             return True
     return False
@@ -113,8 +115,8 @@ def _best_period(standard: Floats, frequency: float) -> tuple[float, float, floa
 def _mismatches(x: Floats, periods: Floats, far: int) -> Floats:
     """Squared difference of x and itself, shifted by a multiple of each period, over their energy.
 
-    Of the multiples between a quarter and a half of the series (far = 1), or the first eight (0), the one
-    nearest to a whole number of samples is taken; the rest of the shift is interpolated.
+    Of the multiples between a quarter and a half of the series (far = 1), or the first eight
+    (far = 0), the one nearest to a whole number of samples; the rest is interpolated.
     """
     n = x.size
     out = np.empty(periods.size)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -25,7 +24,7 @@ MAX_MAGNITUDE = 1e150
 
 
 def as_series(x: ArrayLike, name: str = "x", minimum: int = 1) -> Floats:
-    """`x` as a finite, contiguous, aligned, writable float64 vector of at least `minimum` samples."""
+    """`x` as a finite, contiguous, aligned, writable float64 vector of at least `minimum`."""
     array = _as_floats(x, name)
     if array.ndim != 1:
         raise ValueError(
@@ -38,15 +37,19 @@ def as_series(x: ArrayLike, name: str = "x", minimum: int = 1) -> Floats:
 
 
 def as_series_list(xs: ArrayLike, name: str = "candidates", minimum: int = 1) -> list[Floats]:
-    """A 2-D array (one series per row) or a sequence of series, lengths free, as checked vectors."""
+    """A 2-D array (one series per row), or a sequence of series of any lengths, as vectors."""
     if isinstance(xs, str | bytes) or not isinstance(xs, Sequence | np.ndarray):
-        raise ValueError(f"{name} must be a 2-D array or a list of series, not {type(xs).__name__}")
+        raise ValueError(  # noqa: TRY004 - bad input is always a ValueError here
+            f"{name} must be a 2-D array or a list of series, not {type(xs).__name__}"
+        )
     if len(xs) == 0:
         raise ValueError(f"{name} is empty; pass at least one series")
     if not isinstance(xs, np.ndarray) or xs.dtype == object:
         return [as_series(x, f"{name}[{i}]", minimum) for i, x in enumerate(xs)]
     if xs.ndim != 2:
-        raise ValueError(f"{name} has shape {xs.shape}; pass one series per row, shape (count, length)")
+        raise ValueError(
+            f"{name} has shape {xs.shape}; pass one series per row, shape (count, length)"
+        )
     rows = _as_floats(xs, name)
     _check_length(rows.shape[1], f"each row of {name}", minimum)
     _check_values(rows, name)
@@ -81,14 +84,20 @@ def _as_floats(x: ArrayLike, name: str) -> Floats:
     if array.dtype.kind not in "biuf" and array.size:
         raise ValueError(f"{name} holds {array.dtype} values; {_HINT}")
     with np.errstate(over="ignore"):
-        return np.require(array, np.float64, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
+        return np.require(
+            array, np.float64, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE", "ENSUREARRAY"]
+        )
 
 
 def _check_length(size: int, name: str, minimum: int) -> None:
     if size < minimum:
-        raise ValueError(f"{name} has {size} samples, at least {minimum} are needed; pass a longer series")
+        raise ValueError(
+            f"{name} has {size} samples, at least {minimum} are needed; pass a longer series"
+        )
     if size > MAX_SAMPLES:
-        raise ValueError(f"{name} has {size} samples, at most {MAX_SAMPLES} are taken; cut it into windows")
+        raise ValueError(
+            f"{name} has {size} samples, at most {MAX_SAMPLES} are taken; cut it into windows"
+        )
 
 
 def _check_values(array: Floats, name: str) -> None:

@@ -22,7 +22,7 @@ _FLOOR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """`kind` is "constant", "settles", "grows", "drifts" or "stays"; `rate` per sample if it settles."""
+    """`kind`: "constant", "settles" (at `rate` per sample), "grows", "drifts" or "stays"."""
 
     kind: str
     crossings: int
@@ -57,7 +57,9 @@ def _calms(ranges: Floats) -> bool:
     """Whether the blocks calm down one after the other: one outlier early on is no decay."""
     loudest = int(np.argmax(ranges))
     later = ranges[loudest:]
-    return loudest < BLOCKS // 2 and bool(np.all(later[1:] <= 1.5 * later[:-1] + _FLOOR * ranges[loudest]))
+    return loudest < BLOCKS // 2 and bool(
+        np.all(later[1:] <= 1.5 * later[:-1] + _FLOOR * ranges[loudest])
+    )
 
 
 def count_crossings(x: Floats) -> int:

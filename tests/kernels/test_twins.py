@@ -1,0 +1,124 @@
+"""Cores that have no public name of their own equal their slow twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernels import attractor, delay, embedding, lyapunov, neighbours, periodicity, prototypes
+from kernels.series import standardise
+from tests.kernels import naive
+from tests.kernels.strategies import checked, series
+
+
+@checked
+@given(series(low=12), st.integers(1, 4), st.integers(1, 3))
+def test_delay_vectors_hold_the_oldest_sample_first(x, dimension, lag):
+    assert attractor.delay_embed(x, dimension, lag).tolist() == naive.embed(
+        x.tolist(), dimension, lag
+    )
+
+
+@checked
+@given(series(low=2, high=60))
+def test_autocorrelation_is_its_definition(x):
+    standard = standardise(x)
+
+    assert delay.autocorrelation(standard) == pytest.approx(
+        naive.autocorrelation(standard.tolist()), abs=1e-9
+    )
+
+
+@checked
+@given(series(low=4, high=60), st.integers(1, 3), st.integers(0, 5))
+def test_the_tree_finds_the_nearest_vector(x, dimension, theiler):
+    vectors = delay.delay_embed(x, dimension, 1) if x.size >= dimension else x[:, None]
+    references = np.arange(len(vectors))
+    indices, squared = neighbours.nearest_apart(vectors, references, len(vectors), theiler)
+
+    expected = naive.nearest_apart(vectors.tolist(), references, len(vectors), theiler)
+    assert squared.tolist() == pytest.approx(expected, rel=1e-12)
+    for i, j in zip(references, indices, strict=True):
+        assert j == -1 or abs(i - j) > theiler
+
+
+def test_the_tree_finds_the_nearest_of_many_vectors_among_the_first():
+    vectors = np.random.default_rng(2).normal(size=(900, 3))
+    vectors[200:400] = vectors[0]
+    references = np.arange(0, 900, 7)
+
+    _, squared = neighbours.nearest_apart(vectors, references, 700, 10)
+
+    expected = naive.nearest_apart(vectors.tolist(), references, 700, 10)
+    assert squared.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@checked
+@given(st.integers(0, 2**32 - 1), st.integers(16, 40))
+def test_divergence_is_the_mean_logarithm_of_distances(seed, count):
+    random = np.random.default_rng(seed)
+    vectors = random.integers(0, 4, (60, 2)) * 0.3
+    pairs = random.integers(0, 50, (count, 2))
+    steps = np.arange(0, 10, 3)
+
+    sums, counts = lyapunov._divergence(vectors, pairs, steps, lyapunov.BLOCKS)
+
+    expected = naive.divergence(vectors.tolist(), pairs.tolist(), steps.tolist())
+    for total, number, value in zip(sums.sum(0), counts.sum(0), expected, strict=True):
+        assert value is None if number == 0 else total / number == pytest.approx(value)
+
+
+@checked
+@given(series(low=6, high=14), st.integers(0, 3), st.floats(-10, 10))
+def test_the_straightest_window_has_the_best_score_there_is(curve, first, ceiling):
+    times = np.arange(curve.size) * 1.0
+
+    start, stop = lyapunov._straightest(times, curve, first, ceiling, 5)
+
+    best = naive.straightest(times.tolist(), curve.tolist(), first, ceiling, 5)
+    if start < 0:
+        assert best == pytest.approx(0.0, abs=1e-6)
+        return
+    slope, residual = naive.line(times[start : stop + 1].tolist(), curve[start : stop + 1].tolist())
+    assert slope * (stop - start) / (residual + 0.02) == pytest.approx(best, rel=1e-6)
+
+
+@checked
+@given(series(low=20, high=60), st.integers(2, 5))
+def test_a_whole_period_is_compared_with_the_samples_one_period_later(x, period):
+    found = periodicity._mismatches(x, np.array([float(period)]), 0)
+
+    assert found[0] == pytest.approx(naive.mismatch(x.tolist(), float(period)), abs=1e-12)
+
+
+@checked
+@given(series(low=2, high=90), st.integers(2, 20))
+def test_resampling_averages_long_and_interpolates_short_series(x, points):
+    assert embedding._resample(x, points) == pytest.approx(naive.resample(x.tolist(), points))
+
+
+@checked
+@given(st.integers(0, 2**32 - 1))
+def test_wavelet_features_hold_the_haar_transform(seed):
+    shapes = np.random.default_rng(seed).normal(size=(2, 256))
+    features = np.zeros((2, embedding.DIMENSIONS))
+    embedding._wavelets(shapes, features)
+
+    for shape, row in zip(shapes, features, strict=True):
+        coarse = np.array(naive.haar(shape.tolist())[:128])
+        assert row[224:352] * 16 == pytest.approx(coarse, abs=1e-12)
+
+
+def test_warping_features_are_distances_to_each_prototype():
+    shapes = np.random.default_rng(3).normal(size=(3, 256))
+    columns = prototypes.prototype_columns()
+    features = np.zeros((3, embedding.DIMENSIONS))
+    embedding._warp(shapes, columns, embedding.WARPING_WINDOW, features)
+
+    for shape, row in zip(shapes, features, strict=True):
+        points = shape.reshape(64, 4).mean(axis=1)
+        for p in range(0, 64, 9):
+            expected = naive.dtw(points, columns[:, p], embedding.WARPING_WINDOW) / 8
+            assert row[160 + p] == pytest.approx(expected)
