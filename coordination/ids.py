@@ -40,7 +40,7 @@ def uuid7() -> uuid.UUID:
 
 def first_uuid7_at(moment: datetime) -> uuid.UUID:
     """The smallest identifier of that moment: ids below it are older."""
-    milliseconds = int(moment.astimezone(UTC).timestamp() * 1000)
+    milliseconds = max(0, int(moment.astimezone(UTC).timestamp() * 1000))  # none is older than 1970
     return _assemble(milliseconds << _SUB_MILLISECOND_BITS, 0)
 
 
