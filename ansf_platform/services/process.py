@@ -66,11 +66,15 @@ class Process:
 
     def stop(self, number: signal.Signals = signal.SIGTERM, deadline_s: float = 10.0) -> int:
         """Ask to end, wait, then kill what is left; returns the exit code."""
-        self.resume()  # a frozen process cannot hear the request
-        self.send(number)
+        self.begin_stop(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(deadline_s)
         return self.kill()
+
+    def begin_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask to end without waiting; `stop` or `kill` must follow."""
+        self.resume()  # a frozen process cannot hear the request
+        self.send(number)
 
     def kill(self) -> int:
         """SIGKILL the child and all its descendants; returns the exit code when they are gone.
