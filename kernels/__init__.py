@@ -18,12 +18,11 @@ How it is laid out
 ------------------
 ::
 
-    attractor ── lyapunov ── neighbours        dtw          embedding ── prototypes
-        ├─ settling   └───── delay              │               │
-        ├─ periodicity                          │               │
-        ├─ entropy                              │               │
-        └─ surrogates                           │               │
-    ────────────────────────── series (boundary), compile (one decorator) ───────────────
+    attractor ─┬─ lyapunov ─┬─ divergence        dtw        embedding ─┬─ prototypes
+               │            ├─ neighbours                             └─ entropy
+               │            └─ delay
+               ├─ settling, periodicity, entropy, surrogates
+    ───────────┴───────────── series (boundary), compile (one decorator) ─────────────
 
 Public names live in `attractor`, `dtw` and `embedding`; `warm.warm()` compiles everything
 before a worker forks, so that children inherit machine code by copy-on-write.

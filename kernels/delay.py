@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kernels.compile import jit
-from kernels.series import Floats, as_series, standardise
+from kernels.series import Floats, as_count, as_series, standardise
 
 DECORRELATED = 1.0 - 1.0 / np.e
 """The lag is where the autocorrelation first falls below this share (Rosenstein et al. 1993)."""
@@ -17,8 +17,7 @@ def delay_embed(x: ArrayLike, dimension: int, lag: int) -> Floats:
 
     Raises ValueError when dimension or lag is below 1, or the series is too short for one vector.
     """
-    if dimension < 1 or lag < 1:
-        raise ValueError(f"dimension {dimension} and lag {lag} must both be at least 1")
+    dimension, lag = as_count(dimension, "dimension", 1), as_count(lag, "lag", 1)
     series = as_series(x)
     if series.size <= (dimension - 1) * lag:
         raise ValueError(
@@ -34,9 +33,7 @@ def choose_lag(x: ArrayLike, maximum: int | None = None) -> int:
     At most `maximum` (default: a tenth of the series) and at least 1; 1 for a constant series.
     """
     series = as_series(x, minimum=2)
-    if maximum is not None and maximum < 1:
-        raise ValueError(f"maximum is {maximum}; a lag is at least 1 sample")
-    cap = max(1, series.size // 10) if maximum is None else int(maximum)
+    cap = max(1, series.size // 10) if maximum is None else as_count(maximum, "maximum", 1)
     standard = standardise(series)
     if not standard.any():
         return 1

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kernels.compile import jit
-from kernels.series import Floats, Integers, as_series, as_series_list
+from kernels.series import Floats, Integers, as_count, as_series, as_series_list
 
 MAX_CELLS = 4_000_000_000
 """Cells of one alignment (about 4 s): a kernel cannot be interrupted, so it must be bounded."""
@@ -50,15 +50,16 @@ def dtw_distance(
     """
     first, second = as_series(x, "x"), as_series(y, "y")
     band = _checked_window(window, first.size, second.size)
-    if np.isnan(upper_bound) or upper_bound < 0:
-        raise ValueError(f"upper_bound is {upper_bound}; pass a number >= 0, or leave it out")
-    limit = upper_bound * upper_bound * (1 + _SLACK)
+    bound = float(upper_bound)
+    if math.isnan(bound) or bound < 0:
+        raise ValueError(f"upper_bound is {bound}; pass a number >= 0, or leave it out")
+    limit = bound * bound * (1 + _SLACK)
     if np.isinf(limit):
         squared = _full_distance(first, second, band)
     else:
         squared = _bounded_distance(first, second, band, limit, np.zeros(first.size + 1))
     distance = math.sqrt(squared)
-    return distance if distance <= upper_bound else math.inf
+    return distance if distance <= bound else math.inf
 
 
 def envelope(x: ArrayLike, window: int) -> Envelope:
@@ -90,23 +91,18 @@ def nearest(
     """
     series = as_series(query, "query")
     others = as_series_list(candidates)
-    if k < 1:
-        raise ValueError(f"k is {k}; ask for at least one neighbour")
+    wanted = min(as_count(k, "k", 1), len(others))
     longest = max(other.size for other in others)
     band = _checked_window(window, series.size, longest)
     offsets = np.zeros(len(others) + 1, np.int64)
     np.cumsum([other.size for other in others], out=offsets[1:])
-    return Neighbours(
-        *_nearest(series, np.concatenate(others), offsets, band, min(int(k), len(others)))
-    )
+    return Neighbours(*_nearest(series, np.concatenate(others), offsets, band, wanted))
 
 
 def _checked_window(window: int | None, n: int, m: int) -> int:
     """The band in samples; refuses alignments too large to compute in one piece."""
     longest = max(n, m)
-    if window is not None and window < 0:
-        raise ValueError(f"window is {window}; pass samples >= 0, or None for no limit")
-    band = longest if window is None else min(int(window), longest)
+    band = longest if window is None else min(as_count(window, "window", 0), longest)
     if n * min(m, 2 * band + 1 + abs(n - m)) > MAX_CELLS:
         raise ValueError(
             f"aligning {n} with {m} samples at window {band} needs more than {MAX_CELLS:g} cells; "

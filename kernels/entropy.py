@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kernels.compile import jit
-from kernels.series import Floats, Integers, as_series
+from kernels.series import Floats, Integers, as_count, as_series
 
 LARGEST_ORDER = 8
 """8! = 40 320 patterns; counting more needs millions of samples."""
@@ -22,10 +22,10 @@ def permutation_entropy(
     Equal samples count as rising, so a constant series has one pattern and entropy 0.
     Raises ValueError for order outside 2..8, delay < 1, or no whole pattern in the series.
     """
-    if not 2 <= order <= LARGEST_ORDER:
-        raise ValueError(f"order is {order}; pass 2 to {LARGEST_ORDER}")
-    if delay < 1:
-        raise ValueError(f"delay is {delay}; it is at least 1 sample")
+    order = as_count(order, "order", 2)
+    if order > LARGEST_ORDER:
+        raise ValueError(f"order is {order}; pass at most {LARGEST_ORDER}")
+    delay = as_count(delay, "delay", 1)
     series = as_series(x, minimum=(order - 1) * delay + 1)
     counts = _count_patterns(series, order, delay, math.factorial(order))
     shares = counts[counts > 0] / counts.sum()

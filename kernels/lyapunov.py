@@ -16,26 +16,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kernels.compile import jit
 from kernels.delay import choose_lag, delay_embed
+from kernels.divergence import (
+    BLOCKS,
+    EXACT,
+    Curves,
+    determinism,
+    fit_line,
+    follow,
+    jackknife,
+    straightest,
+    unrelated,
+)
 from kernels.neighbours import nearest_apart
-from kernels.series import Floats, Integers, as_series, standardise
+from kernels.series import Floats, Integers, as_count, as_series, standardise
 
 SATURATION_MARGIN = 1.0
 """Nats below the distance of unrelated vectors where the slope is still that of the linear part."""
-
-SCATTER_FLOOR = 0.02
-"""Nats; below this, a smaller residual no longer speaks for a window against a longer one."""
 
 MINIMUM_RISE = 0.5
 """Nats; a smaller rise cannot be told from the scatter of a curve of a thousand pairs."""
 
 STRANGERS = "neighbours are strangers at once: noise, or too few samples for this dimension"
 
-BLOCKS = 16
 STEPS = 80
-_SHORTEST = 5
-"""Points in a fit window: fewer make a line of any curve."""
+"""Points of a divergence curve: more cost time and add nothing to the line through them."""
 
 ENOUGH_PAIRS = 6000
 """With more pairs than this only the closest third is kept: the others saturate too early."""
@@ -70,16 +75,12 @@ class Lyapunov:
 
 
 @dataclass(frozen=True, slots=True)
-class _Curves:
-    """Per block of pairs (rows) and step (columns): sums of ln distance and how many they are."""
-
-    steps: Integers
-    sums: Floats
-    counts: Integers
-
-    def mean(self) -> Floats:
-        mean: Floats = self.sums.sum(axis=0) / self.counts.sum(axis=0)
-        return mean
+class _Given:
+    dimension: int | None
+    lag: int | None
+    theiler: int | None
+    horizon: int | None
+    references: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +112,36 @@ def lyapunov_rosenstein(
     series = as_series(x)
     if not (np.isfinite(sample_interval) and sample_interval > 0):
         raise ValueError(f"sample_interval is {sample_interval}; pass a positive time per sample")
-    given = {"dimension": dimension, "lag": lag, "horizon": horizon, "references": references}
-    for name, value in given.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if theiler is not None and theiler < 0:
-        raise ValueError(f"theiler is {theiler}; it must be at least 0 samples")
+    given = _Given(
+        dimension=_optional(dimension, "dimension", 1),
+        lag=_optional(lag, "lag", 1),
+        theiler=_optional(theiler, "theiler", 0),
+        horizon=_optional(horizon, "horizon", 1),
+        references=_optional(references, "references", 1),
+    )
     standard = standardise(series)
     if not standard.any():
         return _without(_Setup(1, 1, 0, 0, sample_interval, 0), "the series is constant")
-    tau = lag or choose_lag(series)
+    return _estimate(standard, _complete(given, standard, float(sample_interval)))
+
+
+def _optional(value: int | None, name: str, minimum: int) -> int | None:
+    return None if value is None else as_count(value, name, minimum)
+
+
+def _complete(given: _Given, standard: Floats, interval: float) -> _Setup:
+    """What was not given, chosen from the series."""
     period = mean_period(standard)
-    setup = _Setup(
-        dimension=dimension or (3 if tau == 1 else 5),
-        lag=tau,
-        theiler=theiler if theiler is not None else int(min(np.ceil(period), series.size // 8)),
-        horizon=horizon or int(min(series.size // 4, max(30.0, 12 * period))),
-        interval=float(sample_interval),
-        references=references or series.size,
+    lag = given.lag or choose_lag(standard)
+    spare = int(min(np.ceil(period), standard.size // 8))
+    return _Setup(
+        dimension=given.dimension or (3 if lag == 1 else 5),
+        lag=lag,
+        theiler=spare if given.theiler is None else given.theiler,
+        horizon=given.horizon or int(min(standard.size // 4, max(30.0, 12 * period))),
+        interval=interval,
+        references=given.references or standard.size,
     )
-    return _estimate(standard, setup)
 
 
 def mean_period(standard: Floats) -> float:
@@ -152,26 +163,21 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     vectors = delay_embed(standard, setup.dimension, setup.lag)
     chosen = np.unique(np.linspace(0, usable - 1, min(setup.references, usable)).astype(np.int64))
     partners, squared = nearest_apart(vectors, chosen, usable, setup.theiler)
-    distinct = squared > _EXACT
+    distinct = squared > EXACT
     if distinct.sum() < max(16, chosen.size // 5):
         return _repeated(vectors, np.stack([chosen, partners], axis=1)[~distinct], setup)
     both = np.stack([chosen, partners], axis=1)
     kept = both[distinct & (squared <= _reach(squared[distinct]))]
     steps = np.arange(0, setup.horizon + 1, max(1, setup.horizon // STEPS), dtype=np.int64)
-    sums, counts = _divergence(vectors, kept, steps, BLOCKS)
-    ceiling = _unrelated(vectors[:usable]) - SATURATION_MARGIN
+    ceiling = unrelated(vectors[:usable]) - SATURATION_MARGIN
     later = setup.dimension * setup.lag
-    memory = _determinism(vectors, both[distinct], squared[distinct], later)
-    return _fit(_Curves(steps, sums, counts), ceiling, setup, memory)
-
-
-_EXACT = 1e-26
-"""Squared distance, in standard deviations, below which two vectors are equal up to rounding."""
+    memory = determinism(vectors, both[distinct], squared[distinct], later)
+    return _fit(follow(vectors, kept, steps), ceiling, setup, memory)
 
 
 def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
     """Equal states: of a cycle if they stay equal, of noise or coarse values if they part."""
-    later = setup.dimension * setup.lag
+    later = min(setup.dimension * setup.lag, setup.horizon)
     after = np.sum((vectors[pairs[:, 0] + later] - vectors[pairs[:, 1] + later]) ** 2, axis=1)
     parted = float(np.mean(after)) / (2 * setup.dimension)
     if parted < 1e-6:
@@ -188,33 +194,7 @@ def _reach(squared: Floats) -> float:
     )
 
 
-def _unrelated(vectors: Floats) -> float:
-    """Mean ln distance of vectors unrelated in time: where divergence curves saturate."""
-    count = len(vectors)
-    size = min(count, 2000)
-    first = (np.arange(size) * 7919) % count
-    second = (np.arange(size) * 104729 + count // 2) % count
-    squared = np.sum((vectors[first] - vectors[second]) ** 2, axis=1)
-    squared = squared[squared > _EXACT]
-    return float(0.5 * np.log(squared).mean()) if squared.size else 0.0
-
-
-def _determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) -> float:
-    """Slope of ln distance, `later` samples on, on ln distance now; clipped to [-1, 1]."""
-    inside = pairs.max(axis=1) + later < len(vectors)
-    pairs, before = pairs[inside], before[inside]
-    if len(pairs) < 16:
-        return 0.0
-    gaps = vectors[pairs[:, 0] + later] - vectors[pairs[:, 1] + later]
-    after = np.sum(gaps * gaps, axis=1)
-    known = after > _EXACT
-    spread = np.log(before[known])
-    spread -= spread.mean()
-    weight = float(spread @ spread)
-    return float(np.clip(spread @ np.log(after[known]) / weight, -1.0, 1.0)) if weight > 0 else 0.0
-
-
-def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:
+def _fit(curves: Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:
     if curves.counts.sum(axis=0).min() < BLOCKS:
         return _flat(setup, "the series repeats exactly")
     curve = curves.mean()
@@ -222,7 +202,7 @@ def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapu
     first = min(
         int(np.searchsorted(curves.steps, (setup.dimension - 1) * setup.lag)), curve.size - 2
     )
-    start, stop = _straightest(curves.steps.astype(np.float64), curve, first, ceiling, _SHORTEST)
+    start, stop = straightest(curves, first, ceiling)
     rise = curve[stop] - curve[start] if start >= 0 else 0.0
     problem = ""
     if rise < MINIMUM_RISE:
@@ -232,8 +212,8 @@ def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapu
         elif abs(curve[stop] - curve[first]) >= MINIMUM_RISE:
             problem = "no straight part: the distances change, but not exponentially"
     window = slice(start, stop + 1)
-    slope, residual, r_squared = _line(times[window], curve[window])
-    spread = _T95 * _jackknife(times[window], curves, window)
+    slope, residual, r_squared = fit_line(times[window], curve[window])
+    spread = _T95 * jackknife(times[window], curves, window)
     if rise < MINIMUM_RISE and not problem:
         slope = (
             0.0 if abs(slope) * (times[stop] - times[start]) <= max(0.1, 3 * residual) else slope
@@ -256,28 +236,6 @@ def _fit(curves: _Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapu
         curve=tuple(curve.tolist()),
         problem=problem,
     )
-
-
-def _line(times: Floats, curve: Floats) -> tuple[float, float, float]:
-    """Slope, root mean squared residual and R squared of the least-squares line."""
-    t, c = times - times.mean(), curve - curve.mean()
-    slope = float(t @ c / (t @ t))
-    residual = c - slope * t
-    total = float(c @ c)
-    return (
-        slope,
-        float(np.sqrt(residual @ residual / t.size)),
-        1 - float(residual @ residual) / total if total else 1.0,
-    )
-
-
-def _jackknife(times: Floats, curves: _Curves, window: slice) -> float:
-    """Standard error of the slope, from refits with one block of pairs left out each."""
-    kept_sums = (curves.sums.sum(axis=0) - curves.sums)[:, window]
-    kept_counts = (curves.counts.sum(axis=0) - curves.counts)[:, window]
-    t = times - times.mean()
-    slopes = (kept_sums / np.maximum(kept_counts, 1)) @ t / (t @ t)
-    return float(np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((slopes - slopes.mean()) ** 2)))
 
 
 def _without(setup: _Setup, problem: str) -> Lyapunov:
@@ -307,72 +265,3 @@ def _bare(setup: _Setup, exponent: float | None, problem: str) -> Lyapunov:
         curve=(),
         problem=problem,
     )
-
-
-@jit
-def _divergence(
-    vectors: Floats, pairs: Integers, steps: Integers, blocks: int
-) -> tuple[Floats, Integers]:
-    """Per block of pairs and step: the sum of ln distance, and how many distances were not zero.
-
-    Eight squared distances are multiplied before one logarithm is taken: each lies between
-    1e-26 and about 1e6, so the product neither under- nor overflows.
-    """
-    sums = np.zeros((blocks, steps.size))
-    counts = np.zeros((blocks, steps.size), np.int64)
-    products = np.ones(steps.size)
-    count = pairs.shape[0]
-    dimension = vectors.shape[1]
-    for block in range(blocks):
-        start = block * count // blocks
-        stop = (block + 1) * count // blocks
-        products[:] = 1.0
-        for p in range(start, stop):
-            flush = (p - start) % 8 == 7 or p == stop - 1
-            for s in range(steps.size):
-                i = pairs[p, 0] + steps[s]
-                j = pairs[p, 1] + steps[s]
-                squared = 0.0
-                for d in range(dimension):
-                    difference = vectors[i, d] - vectors[j, d]
-                    squared += difference * difference
-                if squared > 1e-26:
-                    products[s] *= squared
-                    counts[block, s] += 1
-                if flush:
-                    sums[block, s] += 0.5 * np.log(products[s])
-                    products[s] = 1.0
-    return sums, counts
-
-
-@jit
-def _straightest(
-    times: Floats, curve: Floats, first: int, ceiling: float, shortest: int
-) -> tuple[int, int]:
-    """First and last index of the window with the best rise per scatter; (-1, -1) if none rises."""
-    best = 0.0
-    start = stop = -1
-    for a in range(first, times.size - shortest + 1):
-        count = 0.0
-        mean_t = mean_c = var_t = var_c = cov = 0.0
-        for b in range(a, times.size):
-            if curve[b] > ceiling:
-                break
-            count += 1.0
-            step_t = times[b] - mean_t
-            step_c = curve[b] - mean_c
-            mean_t += step_t / count
-            mean_c += step_c / count
-            var_t += step_t * (times[b] - mean_t)
-            var_c += step_c * (curve[b] - mean_c)
-            cov += step_t * (curve[b] - mean_c)
-            if b - a + 1 < shortest or cov <= 0.0:
-                continue
-            slope = cov / var_t
-            residual = np.sqrt(max(0.0, var_c - slope * cov) / count)
-            score = slope * (times[b] - times[a]) / (residual + 0.02)
-            if score > best:
-                best = score
-                start = a
-                stop = b
-    return start, stop

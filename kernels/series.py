@@ -6,6 +6,7 @@ stray combination costs half a second of compiling inside a task. So all arrays 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,6 +55,17 @@ def as_series_list(xs: ArrayLike, name: str = "candidates", minimum: int = 1) ->
     _check_length(rows.shape[1], f"each row of {name}", minimum)
     _check_values(rows, name)
     return list(rows)
+
+
+def as_count(value: int, name: str, minimum: int) -> int:
+    """A whole number as a plain int: numpy's own types would compile a kernel anew."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; pass a whole number") from None
+    if count < minimum:
+        raise ValueError(f"{name} is {count}; it must be at least {minimum}")
+    return count
 
 
 def standardise(x: Floats) -> Floats:

@@ -43,9 +43,7 @@ def line(times, values):
     slope = sum((t - mean_t) * (v - mean_v) for t, v in zip(times, values, strict=True)) / sum(
         (t - mean_t) ** 2 for t in times
     )
-    residuals = [
-        v - mean_v - slope * (t - mean_t) for t, v in zip(times, values, strict=True)
-    ]
+    residuals = [v - mean_v - slope * (t - mean_t) for t, v in zip(times, values, strict=True)]
     return slope, math.sqrt(sum(r * r for r in residuals) / len(residuals))
 
 

@@ -168,6 +168,7 @@ def test_integers_are_numbers_too():
         (lambda: dtw.nearest([1.0], np.array([[1.0], [math.nan]]), 1), "nan at index 1, 0"),
         (lambda: dtw.nearest([1.0], np.zeros(3), 1), "one series per row"),
         (lambda: dtw.nearest([1.0], [[1.0]], 1, 0), "k is 0"),
+        (lambda: dtw.nearest([1.0], [[1.0]], 2.5), "window is 2.5; pass a whole number"),
         (lambda: dtw.envelope([1.0], -2), "window is -2"),
     ],
 )

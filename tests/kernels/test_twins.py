@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import attractor, delay, embedding, lyapunov, neighbours, periodicity, prototypes
+from kernels import attractor, delay, divergence, embedding, neighbours, periodicity, prototypes
 from kernels.series import standardise
 from tests.kernels import naive
 from tests.kernels.strategies import checked, series
@@ -63,7 +63,7 @@ def test_divergence_is_the_mean_logarithm_of_distances(seed, count):
     pairs = random.integers(0, 50, (count, 2))
     steps = np.arange(0, 10, 3)
 
-    sums, counts = lyapunov._divergence(vectors, pairs, steps, lyapunov.BLOCKS)
+    sums, counts = divergence._divergence(vectors, pairs, steps, divergence.BLOCKS)
 
     expected = naive.divergence(vectors.tolist(), pairs.tolist(), steps.tolist())
     for total, number, value in zip(sums.sum(0), counts.sum(0), expected, strict=True):
@@ -75,7 +75,7 @@ def test_divergence_is_the_mean_logarithm_of_distances(seed, count):
 def test_the_straightest_window_has_the_best_score_there_is(curve, first, ceiling):
     times = np.arange(curve.size) * 1.0
 
-    start, stop = lyapunov._straightest(times, curve, first, ceiling, 5)
+    start, stop = divergence._straightest(times, curve, first, ceiling, 5)
 
     best = naive.straightest(times.tolist(), curve.tolist(), first, ceiling, 5)
     if start < 0:

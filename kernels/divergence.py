@@ -1,0 +1,166 @@
+"""Divergence curves: how the distance of paired states grows, and where it grows straight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.compile import jit
+from kernels.series import Floats, Integers
+
+BLOCKS = 16
+"""Groups of pairs, left out one by one to see how far the slope depends on them."""
+
+SHORTEST = 5
+"""Points in a fit window: fewer make a line of any curve."""
+
+SCATTER_FLOOR = 0.02
+"""Nats; below this, a smaller residual no longer speaks for a window against a longer one."""
+
+EXACT = 1e-26
+"""Squared distance, in standard deviations, below which two vectors are equal up to rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Per block of pairs (rows) and step (columns): sums of ln distance and how many they are."""
+
+    steps: Integers
+    sums: Floats
+    counts: Integers
+
+    def mean(self) -> Floats:
+        mean: Floats = self.sums.sum(axis=0) / self.counts.sum(axis=0)
+        return mean
+
+
+def follow(vectors: Floats, pairs: Integers, steps: Integers) -> Curves:
+    """The curves of pairs of indices, shape (count, 2), `steps` samples after they were found."""
+    return Curves(steps, *_divergence(vectors, np.ascontiguousarray(pairs), steps, BLOCKS))
+
+
+def straightest(curves: Curves, first: int, ceiling: float) -> tuple[int, int]:
+    """First and last step of the window with the best rise per scatter; (-1, -1) if none rises.
+
+    Only steps from `first` on and values up to `ceiling` are looked at.
+    """
+    steps = curves.steps.astype(np.float64)
+    return _straightest(steps, curves.mean(), first, ceiling, SHORTEST)
+
+
+def unrelated(vectors: Floats) -> float:
+    """Mean ln distance of vectors unrelated in time: where divergence curves saturate."""
+    count = len(vectors)
+    size = min(count, 2000)
+    first = (np.arange(size) * 7919) % count
+    second = (np.arange(size) * 104729 + count // 2) % count
+    squared = np.sum((vectors[first] - vectors[second]) ** 2, axis=1)
+    squared = squared[squared > EXACT]
+    return float(0.5 * np.log(squared).mean()) if squared.size else 0.0
+
+
+def determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) -> float:
+    """Slope of ln distance, `later` samples on, on ln distance now; clipped to [-1, 1]."""
+    inside = pairs.max(axis=1) + later < len(vectors)
+    pairs, before = pairs[inside], before[inside]
+    if len(pairs) < 16:
+        return 0.0
+    gaps = vectors[pairs[:, 0] + later] - vectors[pairs[:, 1] + later]
+    after = np.sum(gaps * gaps, axis=1)
+    known = after > EXACT
+    spread = np.log(before[known])
+    spread -= spread.mean()
+    weight = float(spread @ spread)
+    return float(np.clip(spread @ np.log(after[known]) / weight, -1.0, 1.0)) if weight > 0 else 0.0
+
+
+def fit_line(times: Floats, curve: Floats) -> tuple[float, float, float]:
+    """Slope, root mean squared residual and R squared of the least-squares line."""
+    t, c = times - times.mean(), curve - curve.mean()
+    slope = float(t @ c / (t @ t))
+    residual = c - slope * t
+    total = float(c @ c)
+    return (
+        slope,
+        float(np.sqrt(residual @ residual / t.size)),
+        1 - float(residual @ residual) / total if total else 1.0,
+    )
+
+
+def jackknife(times: Floats, curves: Curves, window: slice) -> float:
+    """Standard error of the slope, from refits with one block of pairs left out each."""
+    kept_sums = (curves.sums.sum(axis=0) - curves.sums)[:, window]
+    kept_counts = (curves.counts.sum(axis=0) - curves.counts)[:, window]
+    t = times - times.mean()
+    slopes = (kept_sums / np.maximum(kept_counts, 1)) @ t / (t @ t)
+    return float(np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((slopes - slopes.mean()) ** 2)))
+
+
+@jit
+def _divergence(
+    vectors: Floats, pairs: Integers, steps: Integers, blocks: int
+) -> tuple[Floats, Integers]:
+    """Per block of pairs and step: the sum of ln distance, and how many distances were not zero.
+
+    Eight squared distances are multiplied before one logarithm is taken: each lies between
+    1e-26 and about 1e6, so the product neither under- nor overflows.
+    """
+    sums = np.zeros((blocks, steps.size))
+    counts = np.zeros((blocks, steps.size), np.int64)
+    products = np.ones(steps.size)
+    count = pairs.shape[0]
+    dimension = vectors.shape[1]
+    for block in range(blocks):
+        start = block * count // blocks
+        stop = (block + 1) * count // blocks
+        products[:] = 1.0
+        for p in range(start, stop):
+            flush = (p - start) % 8 == 7 or p == stop - 1
+            for s in range(steps.size):
+                i = pairs[p, 0] + steps[s]
+                j = pairs[p, 1] + steps[s]
+                squared = 0.0
+                for d in range(dimension):
+                    difference = vectors[i, d] - vectors[j, d]
+                    squared += difference * difference
+                if squared > 1e-26:
+                    products[s] *= squared
+                    counts[block, s] += 1
+                if flush:
+                    sums[block, s] += 0.5 * np.log(products[s])
+                    products[s] = 1.0
+    return sums, counts
+
+
+@jit
+def _straightest(
+    times: Floats, curve: Floats, first: int, ceiling: float, shortest: int
+) -> tuple[int, int]:
+    """First and last index of the window with the best rise per scatter; (-1, -1) if none rises."""
+    best = 0.0
+    start = stop = -1
+    for a in range(first, times.size - shortest + 1):
+        count = 0.0
+        mean_t = mean_c = var_t = var_c = cov = 0.0
+        for b in range(a, times.size):
+            if curve[b] > ceiling:
+                break
+            count += 1.0
+            step_t = times[b] - mean_t
+            step_c = curve[b] - mean_c
+            mean_t += step_t / count
+            mean_c += step_c / count
+            var_t += step_t * (times[b] - mean_t)
+            var_c += step_c * (curve[b] - mean_c)
+            cov += step_t * (curve[b] - mean_c)
+            if b - a + 1 < shortest or cov <= 0.0:
+                continue
+            slope = cov / var_t
+            residual = np.sqrt(max(0.0, var_c - slope * cov) / count)
+            score = slope * (times[b] - times[a]) / (residual + SCATTER_FLOOR)
+            if score > best:
+                best = score
+                start = a
+                stop = b
+    return start, stop
