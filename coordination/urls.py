@@ -11,12 +11,14 @@ from coordination.api import (
     definitions,
     lanes,
     runs,
+    schedules,
     swarms,
     tasks,
     workers,
 )
 
 _DEFINITION = "task-definitions/<str:name>"
+_SCHEDULE = "schedules/<slug:name>"
 
 urlpatterns = [
     path("swarms", swarms.Swarms.as_view(), name="swarms"),
@@ -47,6 +49,12 @@ urlpatterns = [
     path("lanes", lanes.Lanes.as_view(), name="lanes"),
     path("lanes/<int:lane_id>", lanes.Lane.as_view(), name="lane"),
     path("lanes/<int:lane_id>/skip", lanes.LaneSkip.as_view(), name="lane-skip"),
+    path("schedules", schedules.Schedules.as_view(), name="schedules"),
+    path(_SCHEDULE, schedules.Schedule.as_view(), name="schedule"),
+    path(f"{_SCHEDULE}/pause", schedules.SchedulePause.as_view(), name="schedule-pause"),
+    path(f"{_SCHEDULE}/resume", schedules.ScheduleResume.as_view(), name="schedule-resume"),
+    path(f"{_SCHEDULE}/run", schedules.ScheduleRun.as_view(), name="schedule-run"),
+    path(f"{_SCHEDULE}/firings", schedules.Firings.as_view(), name="schedule-firings"),
     path("dead-letters", dead_letters.DeadLetters.as_view(), name="dead-letters"),
     path("dead-letters/replay", dead_letters.DeadLetterReplay.as_view(), name="dead-letter-replay"),
     path("workers", workers.Workers.as_view(), name="workers"),

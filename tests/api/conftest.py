@@ -11,6 +11,15 @@ from django.test import Client
 from ansf_platform.accounts import tokens
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.accounts.scopes import SCOPES
+from ansf_platform.celery import app
+from coordination.models import Swarm, TaskDefinition
+
+HANDLER = "tests.api.add"
+
+
+@app.task(name=HANDLER)
+def add(x: int) -> int:
+    return x + 1
 
 
 class Api:
@@ -101,3 +110,34 @@ def problem_of(response: Any, status: int) -> dict[str, Any]:
 @pytest.fixture
 def problem() -> Any:
     return problem_of
+
+
+@pytest.fixture
+def swarm(tenant: Tenant) -> Swarm:
+    return Swarm.objects.get_or_create(tenant=tenant, slug="research")[0]
+
+
+@pytest.fixture
+def definition(tenant: Tenant, swarm: Swarm) -> TaskDefinition:
+    """Takes ``{"x": integer}``; nothing runs it here."""
+    schema = {
+        "type": "object",
+        "properties": {"x": {"type": "integer"}},
+        "required": ["x"],
+        "additionalProperties": False,
+    }
+    return TaskDefinition.objects.create(
+        tenant=tenant, name="demo.add", handler=HANDLER, schema=schema, default_swarm=swarm
+    )
+
+
+@pytest.fixture
+def submitted(api: Api, definition: TaskDefinition) -> Any:
+    """Submit a task over REST; answers its id."""
+
+    def submit(x: int = 1, **fields: Any) -> str:
+        response = api.post("tasks", {"definition": "demo.add", "payload": {"x": x}, **fields})
+        assert response.status_code in {200, 202}, response.content
+        return str(response.json()["id"])
+
+    return submit
