@@ -11,7 +11,7 @@ from django.db import models, transaction
 
 from ansf_platform.accounts import audit
 from ansf_platform.accounts.models import Tenant
-from coordination import definitions
+from coordination import definitions, schedules
 from coordination.declaration.spec import AgentSpec, Declaration, Item, SwarmSpec
 from coordination.errors import Invalid, ItemError
 from coordination.models import Agent, Schedule, Swarm, TaskDefinition
@@ -147,7 +147,13 @@ def _schedule(tenant: Tenant, declared: Item) -> list[Change]:
         raise _invalid(f"{path}/definition", f"no task definition is called {name!r}")
     found = Schedule.objects.select_related("swarm").filter(tenant=tenant, name=declared.name)
     schedule = found.first() or Schedule(tenant=tenant, name=declared.name)
-    return _write(schedule, "schedule", declared.name, columns, path)
+    changes = _write(schedule, "schedule", declared.name, columns, path)
+    errors = schedules.check(schedule)
+    if errors:
+        raise Invalid(ItemError(None, f"{path}{one.field}", one.message) for one in errors)
+    if changes:
+        schedules.arm(schedule)
+    return changes
 
 
 def _with_swarm(
