@@ -26,7 +26,8 @@ class Endpoint(APIView):
     """A view of operations (:func:`ansf_platform.operations.operation`)."""
 
     schema = OperationSchema()
-    metadata_class = None  # OPTIONS tells nothing that OpenAPI does not
+    # OPTIONS would tell nothing that OpenAPI does not.
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     query: dict[str, Any]
     body: Any = None
 

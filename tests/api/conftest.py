@@ -12,6 +12,7 @@ from ansf_platform.accounts import tokens
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.accounts.scopes import SCOPES
 from ansf_platform.celery import app
+from coordination import payloads
 from coordination.models import Swarm, TaskDefinition
 
 HANDLER = "tests.api.add"
@@ -65,6 +66,12 @@ def caller(tenant: Tenant, *scopes: str) -> Api:
 def static_root(settings: Any, tmp_path_factory: Any) -> None:
     # Nobody collects static files for a test, and whitenoise warns of a missing directory.
     settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture(autouse=True)
+def validators(monkeypatch: Any) -> None:
+    # Kept per definition's id for the life of a process, and tests give ids again.
+    monkeypatch.setattr(payloads, "_validators", {})
 
 
 @pytest.fixture
