@@ -29,6 +29,11 @@ DEFAULT_CHECKS = (
 )
 
 
+def is_default(check: HealthCheck) -> bool:
+    """Whether deleting it would bring it back."""
+    return check.tenant_id is None and check.name in {spec.name for spec in DEFAULT_CHECKS}
+
+
 def ensure_default_checks() -> list[HealthCheck]:
     """Write the default checks that are missing and return them; edited ones stay as they are."""
     wanted = {spec.name: spec for spec in DEFAULT_CHECKS}

@@ -11,7 +11,7 @@ from ansf_platform.accounts.audit import record as audit
 from ansf_platform.accounts.models import Tenant
 from coordination.errors import Refused
 from healthchecks import recording
-from healthchecks.defaults import DEFAULT_CHECKS
+from healthchecks.defaults import is_default
 from healthchecks.models import HealthCheck
 from healthchecks.spec import CheckSpec, differences, spec_of, validate
 
@@ -100,7 +100,7 @@ def delete(check: HealthCheck, author: Author, *, revision: int | None = None) -
     """Delete a check with its history. Raises Refused for a default check: disable that."""
     with transaction.atomic():
         row = _locked(check.pk, revision)
-        if row.tenant_id is None and row.name in {spec.name for spec in DEFAULT_CHECKS}:
+        if is_default(row):
             raise Refused(f"{row.name} is a default check and would come back: disable it instead")
         _audit("delete", row, author, **asdict(spec_of(row)))
         row.delete()

@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, connection
 from kombu import Connection
+from kombu.exceptions import OperationalError as BrokerError
 
 import kernels
 from ansf_platform.celery import BrokerUnreachable, probe_profile
@@ -27,6 +28,7 @@ from ansf_platform.services.rabbitmq import find_rabbitmq
 from ansf_platform.services.valkey import find_valkey
 from coordination import sql
 from healthchecks.monitor import State
+from healthchecks.probes.stores import connect, server_properties
 from healthchecks.schema import pending_migrations
 
 OLDEST_PYTHON = (3, 11)
@@ -189,9 +191,9 @@ def check_broker_profile() -> Finding:
     try:
         profile = probe_profile(settings.BROKER_URL, patience=0.0)
         with Connection(settings.BROKER_URL, connect_timeout=PATIENCE) as broker:
-            broker.ensure_connection(max_retries=1, timeout=PATIENCE)
-            told = getattr(broker.connection, "server_properties", None) or {}
-    except (BrokerUnreachable, OSError) as error:
+            connect(broker, PATIENCE)
+            told = server_properties(broker)
+    except (BrokerUnreachable, BrokerError, OSError) as error:
         return Finding("broker profile", State.FAILED, _line(error), "look at BROKER_URL")
     version = f"{told['product']} {told['version']}" if "version" in told else profile.name
     return ok("broker profile", f"{version}: profile {profile.name}")

@@ -97,7 +97,7 @@ def measure_broker(check: Subject, _now: datetime) -> Measurement:
     blocked: list[str] = []
     start = time.perf_counter()
     with _broker_connection(settings.BROKER_URL, check.timeout_seconds, blocked) as broker:
-        broker.ensure_connection(max_retries=1, timeout=check.timeout_seconds)
+        connect(broker, check.timeout_seconds)
         took_ms = (time.perf_counter() - start) * 1000
         profile = profile_for(server_properties(broker), str(broker.transport_cls))
         if not profile.confirms:  # no declarations and no alarms there
@@ -105,6 +105,11 @@ def measure_broker(check: Subject, _now: datetime) -> Measurement:
         missing = [pool for pool in POOLS if not _queue_exists(broker, profile.queue_name(pool))]
         _provoke_alarm(broker, blocked)
     return _judge_broker(profile, missing, blocked, took_ms)
+
+
+def connect(broker: Connection, timeout: float) -> None:
+    """Connect, trying once more at once. Raises kombu's OperationalError, OSError."""
+    broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=timeout)
 
 
 def server_properties(broker: Connection) -> Mapping[str, Any]:
@@ -140,14 +145,19 @@ def _queue_exists(broker: Connection, name: str) -> bool:
 
 def _provoke_alarm(broker: Connection, blocked: list[str]) -> None:
     """A server with a memory or disk alarm says so only to connections that publish."""
-    with broker.channel() as channel:
-        channel.basic_publish(channel.prepare_message("probe"), exchange="", routing_key=NOBODY)
-        until = time.monotonic() + BLOCKED_PATIENCE
-        while not blocked and (left := until - time.monotonic()) > 0:
-            try:
-                broker.drain_events(timeout=left)
-            except TimeoutError:
-                return
+    channel = broker.channel()
+    message = channel.prepare_message(
+        b"probe", content_type="application/octet-stream", content_encoding="binary"
+    )
+    channel.basic_publish(message, exchange="", routing_key=NOBODY)
+    until = time.monotonic() + BLOCKED_PATIENCE
+    while not blocked and (left := until - time.monotonic()) > 0:
+        try:
+            broker.drain_events(timeout=left)
+        except TimeoutError:
+            break
+    if blocked:  # it no longer reads: a polite goodbye would never be answered
+        broker.connection.transport.close()
 
 
 def _judge_broker(

@@ -52,7 +52,7 @@ class Site:
         site = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the library's name
+            def do_GET(self) -> None:
                 site.asked.append(self.path)
                 site.pages.get(self.path, missing)(self)
 
