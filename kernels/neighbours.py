@@ -83,7 +83,8 @@ def _build(
     node = 0
     while node < used:
         start, stop = edges[node, 0], edges[node, 1]
-        axis, width = 0, 0.0
+        axis = axes[node]  # 0, but typed: a literal would compile _select twice
+        width = 0.0
         if stop - start > _LEAF:
             for d in range(dimension):
                 low = high = vectors[order[start], d]
