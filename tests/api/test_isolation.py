@@ -22,7 +22,11 @@ def ids(api, tenant, swarm, definition, submitted):
     node = {"name": "a", "definition": "demo.add", "payload": {"x": 1}}
     run = api.post("runs", {"name": "r", "nodes": [node]}).json()
     schedule = Schedule.objects.create(
-        tenant=tenant, name="nightly", definition_name="demo.add", cron="0 3 * * *"
+        tenant=tenant,
+        name="nightly",
+        definition_name="demo.add",
+        cron="0 3 * * *",
+        payload={"x": 1},
     )
     attempt = Attempt.objects.create(
         task_id=task_id, fence=1, number=1, definition=definition, swarm=swarm,
