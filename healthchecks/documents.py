@@ -39,7 +39,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError("aliases are not accepted here", mark)
         return super().compose_node(parent, index)
 
@@ -120,7 +120,8 @@ def apply_checks(
 
 def _completed(row: HealthCheck | None, entry: Entry) -> CheckSpec:
     """The whole spec; a kind that nobody gave is refused with the rest."""
-    return CheckSpec(**{"kind": ""} | entry) if row is None else replace(spec_of(row), **entry)
+    columns: Entry = {"kind": ""} | entry
+    return CheckSpec(**columns) if row is None else replace(spec_of(row), **entry)
 
 
 def _validate_all(specs: Sequence[CheckSpec], *, platform: bool) -> None:

@@ -69,14 +69,14 @@ def validate(spec: CheckSpec, *, platform: bool) -> None:
 
 
 def _mistakes(spec: CheckSpec, *, platform: bool) -> Iterator[tuple[str, str]]:
-    if not isinstance(spec.name, str) or not NAME.match(spec.name):
+    if not (_is_text(spec.name) and NAME.match(spec.name)):
         yield "name", "use 1 to 100 of a-z, 0-9, - and _, with a letter or digit at both ends"
     if spec.severity not in HealthCheck.Severity.values:
         yield "severity", f"use one of {', '.join(HealthCheck.Severity.values)}"
-    if not isinstance(spec.enabled, bool):
+    if not _is_bool(spec.enabled):
         yield "enabled", "use true or false"
     yield from _number_mistakes(spec)
-    probe = PROBES.get(spec.kind) if isinstance(spec.kind, str) else None
+    probe = PROBES.get(spec.kind) if _is_text(spec.kind) else None
     if probe is None:
         yield "kind", f"there is no probe {spec.kind!r}: use one of {', '.join(PROBES)}"
         return
@@ -85,6 +85,15 @@ def _mistakes(spec: CheckSpec, *, platform: bool) -> Iterator[tuple[str, str]]:
         yield "kind", f"{spec.kind} looks at the platform: a tenant's check uses {allowed}"
     yield from _target_mistakes(spec, probe)
     yield from _params_mistakes(spec, probe)
+
+
+def _is_text(value: object) -> bool:
+    """Whatever the annotations of a spec promise: a document or a body may hold anything."""
+    return isinstance(value, str)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
 
 
 def _number_mistakes(spec: CheckSpec) -> Iterator[tuple[str, str]]:
@@ -111,7 +120,7 @@ def _not_storable(params: object) -> str:
 
 
 def _target_mistakes(spec: CheckSpec, probe: Probe) -> Iterator[tuple[str, str]]:
-    if not isinstance(spec.target, str):
+    if not _is_text(spec.target):
         yield "target", "use a text"
     elif len(spec.target) > TARGET_LENGTH or not spec.target.isprintable():
         yield "target", "use at most 500 printable characters"

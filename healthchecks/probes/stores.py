@@ -109,7 +109,8 @@ def measure_broker(check: Subject, _now: datetime) -> Measurement:
 
 def connect(broker: Connection, timeout: float) -> None:
     """Connect, trying once more at once. Raises kombu's OperationalError, OSError."""
-    broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=timeout)
+    patience = max(1, round(timeout))  # between tries; sockets keep the exact timeout
+    broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=patience)
 
 
 def server_properties(broker: Connection) -> Mapping[str, Any]:
@@ -129,12 +130,13 @@ def _broker_connection(url: str, timeout: float, blocked: list[str]) -> Connecti
 
 
 def _broker_answers(broker: Connection, profile: Profile, took_ms: float) -> Measurement:
-    broker.default_channel.client.ping()
+    channel: Any = broker.default_channel
+    channel.client.ping()
     return Measurement(State.OK, f"{profile.name}: connected in {took_ms:.0f} ms", took_ms, "ms")
 
 
 def _queue_exists(broker: Connection, name: str) -> bool:
-    channel = broker.channel()  # the server closes the channel of a failed question
+    channel: Any = broker.channel()  # the server closes the channel of a failed question
     try:
         channel.queue_declare(name, passive=True)
     except broker.channel_errors:
@@ -145,7 +147,7 @@ def _queue_exists(broker: Connection, name: str) -> bool:
 
 def _provoke_alarm(broker: Connection, blocked: list[str]) -> None:
     """A server with a memory or disk alarm says so only to connections that publish."""
-    channel = broker.channel()
+    channel: Any = broker.channel()
     message = channel.prepare_message(
         b"probe", content_type="application/octet-stream", content_encoding="binary"
     )
