@@ -26,6 +26,6 @@ def ignored_options(name: str) -> list[str]:
         ignored.append("rate_limit (use a limit policy)")
     if task.time_limit or task.soft_time_limit:
         ignored.append("time_limit (set it on the definition)")
-    if task.__dict__.get("acks_late") or type(task).__dict__.get("acks_late"):
-        ignored.append("acks_late (leases decide)")
+    if not task.acks_late:
+        ignored.append("acks_late=False (leases decide)")
     return ignored

@@ -65,22 +65,22 @@ def insert(tasks: Sequence[NewTask], tenant_id: int, now: datetime) -> None:
 
 
 def _values(task: NewTask, tenant_id: int, now: datetime) -> tuple[Any, ...]:
-    moment = _text(now)
-    deadline = _text(task.deadline)
+    moment = as_text(now)
+    deadline = as_text(task.deadline)
     due = deadline
     if task.status == Status.SCHEDULED:
-        due = min(filter(None, (_text(task.not_before), deadline)))
+        due = min(filter(None, (as_text(task.not_before), deadline)))
     return (
         task.id.hex, tenant_id, task.definition.pk, task.swarm_id, task.definition.pool,
         task.priority, task.rank, task.status.value, "", 0, False, 0, task.waiting_on,
         task.run_id.hex if task.run_id else None, task.lane_id, task.unique_key,
         task.payload.text if task.payload.inline else None, task.payload.size,
-        '"$from"' in task.payload.text, 0, _text(task.not_before), deadline, due, moment,
+        '"$from"' in task.payload.text, 0, as_text(task.not_before), deadline, due, moment,
         moment if task.status == Status.READY else None,
     )  # fmt: skip
 
 
-def _text(moment: datetime | None) -> str | None:
+def as_text(moment: datetime | None) -> str | None:
     """As Django writes it to SQLite; PostgreSQL sessions are in UTC and read it alike."""
     if moment is None:
         return None

@@ -3,7 +3,7 @@
 A statement is written once, with macros for what differs:
 
 ``@now``                    the database's clock
-``@after(seconds)``         that many seconds later (a bare expression, no parentheses in it)
+``@after(seconds)``         that many seconds later (no parentheses in it but a parameter's)
 ``@epoch(column)``          a timestamp as seconds since 1970
 ``@rows(name, a uuid, …)``  the JSON array bound to ``name`` as a table of those columns
 ``@each(column)``           the elements of a JSON array of texts, as a table with column ``value``
@@ -68,7 +68,9 @@ def _expand(template: str, vendor: str) -> str:
     )
     if on_postgres:
         text = re.sub(
-            r"@after\(([^()]*)\)", r"(statement_timestamp() + make_interval(secs => \1))", text
+            r"@after\(((?:%\(\w+\)s|[^()])*)\)",
+            r"(statement_timestamp() + make_interval(secs => \1))",
+            text,
         )
         text = re.sub(r"@epoch\(([^()]*)\)", r"extract(epoch FROM \1)::float8", text)
         text = re.sub(r"@each\(([^()]*)\)", r"jsonb_array_elements_text(\1) AS each(value)", text)
@@ -77,7 +79,7 @@ def _expand(template: str, vendor: str) -> str:
         text = re.sub(r"@skip\((\w+)\)", r"FOR UPDATE OF \1 SKIP LOCKED", text)
     else:
         text = re.sub(
-            r"@after\(([^()]*)\)",
+            r"@after\(((?:%\(\w+\)s|[^()])*)\)",
             r"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', (\1) || ' seconds')",
             text,
         )
@@ -115,11 +117,23 @@ def fetch(template: str, parameters: Mapping[str, Any] | None = None) -> list[Ro
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def fetch_uncached(template: str) -> list[Row]:
+    """Like :func:`fetch`, for a statement put together from numbers and own names each time."""
+    with connection.cursor() as cursor:
+        cursor.execute(_expand(template, connection.vendor), {})
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 def change(template: str, parameters: Mapping[str, Any] | None = None) -> int:
     """Run one statement and return how many rows it changed."""
     with connection.cursor() as cursor:
         cursor.execute(*_prepare(template, parameters or {}))
-        return cursor.rowcount
+        changed: int = cursor.rowcount
+        if changed < 0:  # sqlite3 does not count for statements that begin with WITH
+            cursor.execute("SELECT changes()")
+            changed = cursor.fetchone()[0]
+        return changed
 
 
 def _prepare(template: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

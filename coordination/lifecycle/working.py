@@ -8,7 +8,7 @@ later word of the old claim is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +56,14 @@ class Finished:
     log: str = ""
     note: str = ""
     progress: float | None = None
+
+    def aged(self, seconds: float) -> Finished:
+        """The same, told that much later."""
+        return replace(
+            self,
+            started_ago=self.started_ago + seconds,
+            ended_ago=self.ended_ago + seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""A whole system on private ports: database, broker, coordinator, workers, each its own process.
+
+Benchmarks and fault tests start one, drive it, and kill parts of it. ``embedded`` is the default
+of `manage.py up`: SQLite and Valkey; ``full`` is PostgreSQL and RabbitMQ.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, Self
+
+from ansf_platform.services.postgres import Postgres
+from ansf_platform.services.process import Launch, Process, run_to_end, spawn_logged
+from ansf_platform.services.rabbitmq import RabbitMQ
+from ansf_platform.services.valkey import Valkey
+
+Kind = Literal["embedded", "full"]
+ROOT = Path(__file__).resolve().parent.parent
+MIGRATE_SECONDS = 120.0
+
+
+class Stack:
+    """Services and processes of one system; a context manager that ends them all."""
+
+    def __init__(
+        self, kind: Kind, directory: Path, extra: Mapping[str, str] | None = None
+    ) -> None:
+        self.kind = kind
+        self.directory = directory
+        self.extra = dict(extra or {})
+        self.postgres: Postgres | None = None
+        self.broker: RabbitMQ | Valkey | None = None
+        self.processes: dict[str, Process] = {}
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_services()
+        except BaseException:
+            self._exits.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_processes()
+        self._exits.close()
+
+    def _start_services(self) -> None:
+        if self.kind == "full":
+            self.postgres = self._exits.enter_context(Postgres(durable=False))
+            self.broker = self._exits.enter_context(RabbitMQ())
+        else:
+            self.broker = self._exits.enter_context(Valkey())
+        self.manage("migrate", "--verbosity=0")
+
+    @property
+    def database_url(self) -> str:
+        """Where the rows are."""
+        if self.postgres is not None:
+            return self.postgres.url
+        return f"sqlite:///{self.directory / 'ansf.sqlite3'}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the processes of this system see."""
+        assert self.broker is not None  # noqa: S101 - started in __enter__
+        return {
+            **os.environ,
+            "DATABASE_URL": self.database_url,
+            "BROKER_URL": self.broker.url,
+            "SECRET_KEY": "only-for-measuring",
+            "DEBUG": "0",
+            "ANSF_STATE_DIR": str(self.directory),
+            "DJANGO_SETTINGS_MODULE": "ansf_platform.settings",
+            "PYTHONWARNINGS": "default",
+            **self.extra,
+        }
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of the system to its end; its output. Raises RuntimeError."""
+        code, output = run_to_end(self._launch(arguments), MIGRATE_SECONDS)
+        if code:
+            raise RuntimeError(f"manage.py {' '.join(arguments)} ended with {code}:\n{output}")
+        return output
+
+    def start(self, name: str, *arguments: str) -> Process:
+        """Start a long-running command under a name; its output goes to a log file."""
+        process = spawn_logged(self._launch(arguments), self.log(name))
+        self.processes[name] = process
+        return process
+
+    def coordinator(self, name: str = "coordinator") -> Process:
+        """Start a coordinator."""
+        return self.start(name, "coordinate")
+
+    def worker(self, pool: str, concurrency: int, name: str = "") -> Process:
+        """Start a worker."""
+        arguments = ("worker", "--pool", pool, "--concurrency", str(concurrency))
+        return self.start(name or f"worker-{pool}", *arguments)
+
+    def log(self, name: str) -> Path:
+        """Where a process's output goes."""
+        return self.directory / f"{name}.log"
+
+    def stop_processes(self) -> None:
+        """End what was started, workers first."""
+        for process in reversed(self.processes.values()):
+            if process.alive:
+                process.begin_stop()
+        for process in reversed(self.processes.values()):
+            process.stop(deadline_s=5.0)
+        self.processes.clear()
+
+    def _launch(self, arguments: Sequence[str]) -> Launch:
+        command = (sys.executable, str(ROOT / "manage.py"), *arguments)
+        return Launch(command, env=self.environment, cwd=ROOT)

@@ -1,0 +1,200 @@
+"""The coordinator's process: any number of replicas, one leads.
+
+Three loops, each in a thread with a database connection of its own:
+
+* *elector*: renews the lease once a second, whatever the other loops are doing;
+* *dispatcher*: woken by notifications (PostgreSQL) or by a change of the file (SQLite), polling
+  as a fallback;
+* *keeper*: wakes what is due, expires, judges leases, fires schedules, reconciles, forgets.
+
+A loop that meets a database error drops its connection and goes on; a loop that finds itself
+deposed does nothing until its process leads again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+from django.db import DatabaseError, InterfaceError, connection, connections
+
+from ansf_platform.celery import Profile, app
+from coordination import lifecycle, reconciliation, retention, schedules, sql
+from coordination.dispatch import Dispatcher
+from coordination.leadership import RENEW_SECONDS, Leadership
+from coordination.lifecycle.leading import Deposed
+from coordination.publish import Publisher
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.25  # between polls when nobody notifies
+BUSY_SECONDS = 0.005  # between cycles that found work
+SQLITE_POLL_SECONDS = 0.005
+ERROR_SECONDS = 0.5
+SESSION_OPTIONS = (
+    "-c statement_timeout=3000 -c lock_timeout=1000 "
+    "-c idle_in_transaction_session_timeout=2000 -c jit=off"
+)
+
+
+def bound_sessions() -> None:
+    """Make every PostgreSQL session of this process give up early. Call before connecting."""
+    if sql.postgres():
+        options = connections.settings["default"].setdefault("OPTIONS", {})
+        options["options"] = f"{options.get('options', '')} {SESSION_OPTIONS}".strip()
+        connections["default"].close()
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """One replica."""
+
+    profile: Profile
+    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _leadership: Leadership = field(init=False)
+    _publisher: Publisher = field(init=False)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._leadership = Leadership("coordinator", self.holder)
+        self._publisher = Publisher(app, self.profile)
+
+    def run(self) -> None:
+        """Run until :meth:`stop`; resigns at the end, so that another can take over at once."""
+        self._publisher.start()
+        loops: list[Callable[[], None]] = [self._elect, self._dispatch, self._keep]
+        if sql.postgres():
+            loops.append(self._listen)
+        for loop in loops:
+            thread = threading.Thread(target=self._guard, args=(loop,), name=loop.__name__)
+            thread.start()
+            self._threads.append(thread)
+        for thread in self._threads:
+            thread.join()
+        self._publisher.stop()
+        self._quietly(self._leadership.resign)
+        connection.close()
+
+    def stop(self) -> None:
+        """Ask all loops to end."""
+        self._stopping.set()
+        self._wake.set()
+
+    def _guard(self, loop: Callable[[], None]) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    loop()
+                except Deposed as error:
+                    logger.warning("%s", error)
+                    self._stopping.wait(ERROR_SECONDS)
+                except (DatabaseError, InterfaceError, psycopg.Error) as error:
+                    logger.warning("%s: database: %s", loop.__name__, str(error).strip())
+                    self._quietly(connection.close)
+                    self._stopping.wait(ERROR_SECONDS)
+        except BaseException:
+            logger.exception("%s crashed: this replica stops", loop.__name__)
+            self.stop()
+            raise
+        finally:
+            self._quietly(connection.close)
+
+    @staticmethod
+    def _quietly(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (DatabaseError, InterfaceError) as error:
+            logger.debug("ignored: %s", error)
+
+    def _elect(self) -> None:
+        led = None
+        while not self._stopping.is_set():
+            term = self._leadership.acquire_or_renew()
+            if term != led:
+                logger.info("leads with term %s", term) if term else logger.info("follows")
+                led = term
+                self._wake.set()
+            self._stopping.wait(RENEW_SECONDS)
+
+    def _listen(self) -> None:
+        connection.ensure_connection()
+        raw = connection.connection
+        raw.execute("LISTEN ansf")
+        while not self._stopping.is_set():
+            for _ in raw.notifies(timeout=1.0, stop_after=1):
+                self._wake.set()
+
+    def _dispatch(self) -> None:
+        dispatcher = Dispatcher(self._publisher)
+        seen = -1
+        while not self._stopping.is_set():
+            term = self._leadership.trusted_term()
+            if term is None:
+                self._stopping.wait(0.05)
+                continue
+            self._wake.clear()
+            if lifecycle.wake(term) + dispatcher.cycle(term):
+                self._stopping.wait(BUSY_SECONDS)
+            elif sql.postgres():
+                self._wake.wait(IDLE_SECONDS)
+            else:
+                seen = self._await_change(seen)
+
+    def _await_change(self, seen: int) -> int:
+        """Wait until another connection wrote to the SQLite file, or for the idle time."""
+        give_up = time.monotonic() + IDLE_SECONDS
+        while time.monotonic() < give_up and not self._stopping.is_set():
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA data_version")
+                version: int = cursor.fetchone()[0]
+            if version != seen:
+                return version
+            self._stopping.wait(SQLITE_POLL_SECONDS)
+        return seen
+
+    def _keep(self) -> None:
+        duties = [
+            Duty(0.25, lifecycle.expire),
+            Duty(0.5, lifecycle.judge),
+            Duty(0.5, schedules.fire_due),
+            Duty(1.0, lifecycle.take_back_unclaimed),
+            Duty(30.0, reconciliation.reconcile),
+            Duty(60.0, _forget),
+        ]
+        while not self._stopping.is_set():
+            term = self._leadership.trusted_term()
+            if term is not None:
+                for duty in duties:
+                    duty.run_if_due(term)
+            self._stopping.wait(0.1)
+
+
+def _forget(term: int) -> None:
+    for _ in range(20):  # at most 10 000 tasks a minute: the newest work comes first
+        if not retention.prune_tasks(term):
+            break
+    retention.prune_rest(term)
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something the leader does every so many seconds."""
+
+    every: float
+    action: Callable[[int], object]
+    last: float = float("-inf")
+
+    def run_if_due(self, term: int) -> None:
+        """Do it if its time has come."""
+        now = time.monotonic()
+        if now - self.last >= self.every:
+            self.last = now
+            self.action(term)

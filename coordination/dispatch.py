@@ -1,0 +1,211 @@
+"""The dispatcher's cycle: from ready rows to published envelopes, a handful of statements.
+
+1. Return what the broker did not take. 2. Measure the room: the window less what is in flight.
+3. Fetch the most urgent candidates of each swarm, a bounded number however long the backlog.
+4. Choose (pure, :mod:`coordination.fairness`). 5. Mark and commit. 6. Hand to the publisher.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from coordination import sql
+from coordination.fairness import Candidate, Parcel, Share, Slot, VirtualTime, choose
+from coordination.lifecycle import dispatch as mark
+from coordination.lifecycle import take_back_unpublished
+from coordination.lifecycle.leading import Pick
+from coordination.models import Agent
+from coordination.publish import Envelope, Publisher
+from coordination.sizing import HARD_GRACE_SECONDS, Sizes
+
+FEWEST_CANDIDATES = 16
+MOST_CANDIDATES = 2_000  # per swarm and priority
+SHARES_SECONDS = 0.5  # how long swarms and agents are believed unchanged
+
+_ROOM = """
+SELECT pool, SUM(concurrency) AS slots FROM coordination_workernode
+WHERE stopped_at IS NULL AND lease_expires_at > @now AND NOT draining GROUP BY pool
+"""
+_IN_FLIGHT = """
+SELECT pool, agent_id, count(DISTINCT envelope) AS envelopes FROM coordination_task
+WHERE status IN ('dispatched', 'running') GROUP BY pool, agent_id
+"""
+_GROUPS = """
+SELECT pools.pool, s.id AS swarm_id, levels.priority
+FROM coordination_swarm s
+CROSS JOIN @rows(pools, pool text) CROSS JOIN @rows(levels, priority integer)
+WHERE NOT s.paused AND EXISTS (
+    SELECT 1 FROM coordination_task t WHERE t.status = 'ready' AND t.pool = pools.pool
+    AND t.swarm_id = s.id AND t.priority = levels.priority)
+"""
+_OLDEST = """
+SELECT * FROM (SELECT id, pool, swarm_id, definition_id, priority, rank, payload_bytes,
+    @epoch(@now) - @epoch(ready_at) AS waited,
+    CASE WHEN solo OR lane_id IS NOT NULL THEN 1 ELSE 0 END AS solo
+FROM coordination_task WHERE status = 'ready' AND pool = '{pool}' AND swarm_id = {swarm_id}
+    AND priority = {priority} {ranked} ORDER BY {order} LIMIT {limit}) AS {alias}
+"""
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Fills the broker's window; keeps only what it may lose: virtual times and run times."""
+
+    publisher: Publisher
+    clocks: dict[str, VirtualTime] = field(default_factory=lambda: defaultdict(VirtualTime))
+    sizes: Sizes = field(default_factory=Sizes)
+    _shares: dict[int, tuple[float, float, list[Agent]]] = field(default_factory=dict)
+    _shares_at: float = float("-inf")
+
+    def cycle(self, term: int) -> int:
+        """Publish as many envelopes as there is room for; how many tasks they hold."""
+        take_back_unpublished(term, self.publisher.refused())
+        if not self.publisher.ready:
+            return 0
+        slots = {row["pool"]: int(row["slots"]) for row in sql.fetch(_ROOM)}
+        if not slots:
+            return 0
+        groups = sql.fetch(_GROUPS, {"pools": POOL_ROWS, "levels": LEVEL_ROWS})
+        groups = [group for group in groups if group["pool"] in slots]
+        if not groups:
+            return 0
+        return self._fill(term, slots, groups)
+
+    def _fill(self, term: int, slots: Mapping[str, int], groups: Sequence[sql.Row]) -> int:
+        envelopes: dict[str, int] = defaultdict(int)
+        held: dict[int, int] = defaultdict(int)
+        for row in sql.fetch(_IN_FLIGHT):
+            envelopes[row["pool"]] += row["envelopes"]
+            held[row["agent_id"]] += row["envelopes"]
+        window = settings.ANSF["WINDOW_PER_SLOT"]
+        room = {pool: count * window - envelopes[pool] for pool, count in slots.items()}
+        groups = [group for group in groups if room[group["pool"]] > 0]
+        if not groups:
+            return 0
+        self.sizes.refresh()
+        found = self._candidates(groups, room)
+        dispatched = 0
+        for pool, candidates in found.items():
+            shares = self._current_shares(candidates, held)
+            parcels = choose(
+                candidates, shares, self.clocks[pool], room[pool], self.sizes.of
+            )
+            dispatched += self._send(term, pool, parcels)
+            for parcel in parcels:
+                held[parcel.agent_id] += 1
+        return dispatched
+
+    def _candidates(
+        self, groups: Sequence[sql.Row], room: Mapping[str, int]
+    ) -> dict[str, dict[int, list[Candidate]]]:
+        """By pool and swarm: the oldest of each priority, and those with the longest path."""
+        swarms = len({group["swarm_id"] for group in groups})
+        statements = []
+        for number, group in enumerate(groups):
+            wanted = 2 * room[group["pool"]] * self.sizes.largest / swarms
+            limit = max(FEWEST_CANDIDATES, min(MOST_CANDIDATES, math.ceil(wanted)))
+            oldest = {**group, "limit": limit, "ranked": "", "order": "ready_at"}
+            ranked = {**oldest, "ranked": "AND rank > 0", "order": "rank DESC"}
+            statements.append(_OLDEST.format(**oldest, alias=f"oldest_{number}"))
+            statements.append(_OLDEST.format(**ranked, alias=f"ranked_{number}"))
+        found: dict[str, dict[int, dict[uuid.UUID, Candidate]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
+        for row in sql.fetch_uncached(" UNION ALL ".join(statements)):
+            candidate = Candidate(
+                sql.as_uuid(row["id"]),
+                row["swarm_id"],
+                row["definition_id"],
+                row["priority"],
+                row["rank"],
+                row["waited"],
+                row["payload_bytes"],
+                bool(row["solo"]),
+            )
+            found[row["pool"]][candidate.swarm_id][candidate.id] = candidate
+        return {
+            pool: {swarm: list(tasks.values()) for swarm, tasks in swarms.items()}
+            for pool, swarms in found.items()
+        }
+
+    def _current_shares(
+        self, candidates: Mapping[int, Any], held: Mapping[int, int]
+    ) -> dict[int, Share]:
+        now = time.monotonic()
+        if now - self._shares_at > SHARES_SECONDS or not candidates.keys() <= self._shares.keys():
+            self._shares = _read_shares()
+            self._shares_at = now
+        shares = {}
+        for swarm in candidates:
+            weight, step, agents = self._shares[swarm]
+            slots = [
+                Slot(
+                    agent.pk,
+                    frozenset(agent.capabilities),
+                    agent.slots - held[agent.pk],
+                    held[agent.pk] / agent.slots,
+                )
+                for agent in agents
+                if agent.slots > held[agent.pk]
+            ]
+            shares[swarm] = Share(weight, step, tuple(slots))
+        return shares
+
+    def _send(self, term: int, pool: str, parcels: Sequence[Parcel]) -> int:
+        ids = [uuid.uuid4() for _ in parcels]
+        picks = [
+            Pick(member.id, envelope, parcel.agent_id)
+            for envelope, parcel in zip(ids, parcels, strict=True)
+            for member in parcel.members
+        ]
+        fences = mark(term, picks)
+        envelopes = []
+        for envelope, parcel in zip(ids, parcels, strict=True):
+            members = tuple((m.id, fences[m.id]) for m in parcel.members if m.id in fences)
+            if members:
+                known = self.sizes.definition(parcel.definition_id)
+                envelopes.append(
+                    Envelope(
+                        envelope,
+                        pool,
+                        parcel.level,
+                        parcel.definition_id,
+                        known.handler,
+                        known.time_limit + HARD_GRACE_SECONDS,
+                        members,
+                    )
+                )
+        if envelopes:
+            self.publisher.accept(envelopes)
+        return len(fences)
+
+
+POOL_ROWS = [{"pool": "cpu"}, {"pool": "io"}]
+LEVEL_ROWS = [{"priority": priority} for priority in range(10)]
+
+
+def _read_shares() -> dict[int, tuple[float, float, list[Agent]]]:
+    """Weight, aging step and enabled agents of every swarm."""
+    agents: dict[int, list[Agent]] = defaultdict(list)
+    for agent in Agent.objects.filter(enabled=True).select_related("swarm"):
+        capabilities = {*agent.capabilities, *agent.swarm.capabilities}
+        agent.capabilities = sorted(capabilities)
+        agents[agent.swarm_id].append(agent)
+    default_step = settings.ANSF["AGING_STEP_SECONDS"]
+    rows = sql.fetch("SELECT id, weight, aging_seconds FROM coordination_swarm")
+    return {
+        row["id"]: (
+            float(row["weight"]),
+            default_step if row["aging_seconds"] is None else row["aging_seconds"],
+            agents[row["id"]],
+        )
+        for row in rows
+    }

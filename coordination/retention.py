@@ -1,0 +1,84 @@
+"""Forgetting: ended tasks past their retention, in small batches, with all that hangs on them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from ansf_platform.accounts.models import IdempotentRequest
+from coordination import bodies, rows, sql
+from coordination.ids import first_uuid7_at
+from coordination.lifecycle.leading import leading
+from coordination.models import Attempt, Blob, Edge, Firing, Run, RunNode, TaskBody, WorkerNode
+
+BATCH = 500
+IDEMPOTENCY_HOURS = 24
+
+# Ids are ordered by time of creation: the primary key finds old tasks, no index is needed.
+_OLD = """
+SELECT t.id FROM coordination_task t
+WHERE t.id > %(after)s AND t.id < %(before)s
+  AND t.status IN ('succeeded', 'dead', 'cancelled', 'expired')
+  AND t.finished_at < @after(-%(seconds)s)
+ORDER BY t.id LIMIT %(limit)s
+"""
+_DELETE = "DELETE FROM coordination_task WHERE id IN (SELECT old.id FROM @rows(old, id uuid))"
+
+
+def prune_tasks(term: int, *, days: float | None = None, limit: int = BATCH) -> int:
+    """Delete one batch of tasks that ended longer ago than the retention; how many."""
+    kept = settings.ANSF["RETENTION_DAYS"] if days is None else days
+    before = first_uuid7_at(rows.database_now() - timedelta(days=kept))
+    bound = {
+        "after": UUID(int=0),
+        "before": before,
+        "seconds": kept * 86_400,
+        "limit": limit,
+    }
+    ids = [sql.as_uuid(row["id"]) for row in sql.fetch(_OLD, bound)]
+    if ids:
+        with leading(term):
+            _delete(ids)
+    return len(ids)
+
+
+def _delete(ids: list[UUID]) -> None:
+    digests = set(
+        TaskBody.objects.filter(task_id__in=ids, blob_sha256__isnull=False).values_list(
+            "blob_sha256", flat=True
+        )
+    )
+    Attempt.objects.filter(task_id__in=ids).delete()
+    TaskBody.objects.filter(task_id__in=ids).delete()
+    Edge.objects.filter(child_id__in=ids).delete()
+    runs = set(RunNode.objects.filter(task_id__in=ids).values_list("run_id", flat=True))
+    RunNode.objects.filter(task_id__in=ids).delete()
+    sql.change(_DELETE, {"old": [{"id": task.hex} for task in ids]})
+    Run.objects.filter(pk__in=runs).exclude(pk__in=RunNode.objects.values("run_id")).delete()
+    kept = TaskBody.objects.filter(blob_sha256__in=digests).values_list("blob_sha256", flat=True)
+    orphans = digests - set(kept)
+    if orphans:
+        bodies.blob_store().delete(orphans)
+
+
+def prune_rest(term: int) -> None:
+    """Delete old idempotency answers, firings and workers that said goodbye long ago."""
+    now = rows.database_now()
+    week_ago = now - timedelta(days=7)
+    with leading(term):
+        stale = IdempotentRequest.objects.filter(
+            created_at__lt=now - timedelta(hours=IDEMPOTENCY_HOURS)
+        )
+        stale.filter(pk__in=stale.values("pk")[:BATCH]).delete()
+        firings = Firing.objects.filter(due_at__lt=week_ago).values("pk")[:BATCH]
+        Firing.objects.filter(pk__in=list(firings.values_list("pk", flat=True))).delete()
+        nodes = WorkerNode.objects.filter(lease_expires_at__lt=week_ago).values_list("pk")[:BATCH]
+        WorkerNode.objects.filter(pk__in=[pk for (pk,) in nodes]).delete()
+
+
+def orphaned_blobs() -> int:
+    """Blobs that no body names (expected 0; one may be between two transactions)."""
+    named = TaskBody.objects.filter(blob_sha256__isnull=False).values("blob_sha256")
+    return Blob.objects.exclude(sha256__in=named).count()

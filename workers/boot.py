@@ -1,0 +1,116 @@
+"""Starting a worker: limits on threads, compiled kernels, the node's row, then Celery."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from celery import signals
+from django.conf import settings
+from django.db import connections
+
+from ansf_platform.celery import Profile, app
+from coordination import handlers
+from kernels import warm
+from workers.context import JournalHandler
+from workers.heart import Heart
+from workers.node import Node, register
+
+logger = logging.getLogger(__name__)
+
+ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+CELERY_POOLS = {"cpu": "prefork", "io": "threads"}
+
+
+@dataclass(slots=True)
+class _Worker:
+    """This process's node and heart; children inherit the node."""
+
+    node: Node | None = None
+    heart: Heart | None = None
+
+
+_worker = _Worker()
+
+
+def this_node() -> Node:
+    """The node that this process belongs to. Raises RuntimeError outside a worker."""
+    if _worker.node is None:
+        raise RuntimeError("this process is no ANSF worker: start one with `manage.py worker`")
+    return _worker.node
+
+
+def limit_threads() -> None:
+    """One thread of linear algebra per process. Call before numpy is imported."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+
+
+def choose_kernel_cache() -> Path:
+    """A writable place for compiled kernels, also when the code's own directory is not."""
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        wanted = settings.STATE_DIR / "kernels"
+        try:
+            wanted.mkdir(parents=True, exist_ok=True)
+            probe = wanted / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError:
+            wanted = Path(tempfile.gettempdir()) / f"ansf-kernels-{os.getuid()}"
+        os.environ["NUMBA_CACHE_DIR"] = str(wanted)
+    return Path(os.environ["NUMBA_CACHE_DIR"])
+
+
+def warm_kernels() -> None:
+    """Compile or load every kernel now: children inherit the machine code."""
+    seconds = warm.warm()
+    logger.info("%s kernels ready in %.1f s", len(seconds), sum(seconds.values()))
+
+
+def run(pool: str, concurrency: int, profile: Profile, log_level: str) -> int:
+    """Register the node, beat, and run Celery until it stops; its exit code."""
+    logging.getLogger().addHandler(JournalHandler(logging.INFO))
+    names = handlers.bound_names()
+    node = register(pool, concurrency, sorted(names), settings.STATE_DIR)
+    _worker.node = node
+    _worker.heart = heart = Heart(node)
+    heart.start()
+    # Children must not inherit this thread's connection.
+    connections.close_all()
+    try:
+        app.worker_main(
+            [
+                "worker",
+                f"--pool={CELERY_POOLS[pool]}",
+                f"--concurrency={concurrency}",
+                f"--queues={profile.queue_name(pool)}",
+                f"--hostname={node.name}",
+                f"--loglevel={log_level}",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        heart.stop()
+        shutil.rmtree(node.directory, ignore_errors=True)
+    return 0
+
+
+def _on_ready(**_: Any) -> None:
+    if _worker.heart is not None:
+        _worker.heart.ready = True
+
+
+signals.worker_ready.connect(_on_ready, weak=False)

@@ -1,0 +1,302 @@
+"""Running an envelope: claim, run the members in turn, record, acknowledge.
+
+Every step that talks to the database is repeated until the database is back: a result is not
+lost because PostgreSQL restarts, and meanwhile nobody judges this worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+from celery import Task, signals, states
+from celery.app.task import Context as CeleryRequest
+from celery.exceptions import Retry
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from ansf_platform.celery import app
+from coordination import lifecycle, references
+from coordination.lifecycle import Claimed, Finished
+from coordination.models import TaskDefinition
+from coordination.retry import Backoff
+from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
+from workers import slots
+from workers.context import Context, Fenced, current_or_none, entered
+from workers.journal import Journal, path_for
+from workers.limits import soft_limit
+from workers.node import Node
+from workers.outcomes import Ending, Policy, raised, returned
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FLUSH_SECONDS = 0.1  # a result waits no longer for its neighbours
+BUDGET_SECONDS = 4 * TARGET_MS / 1000  # then members not begun are given back
+CLAIM_PATIENCE_SECONDS = 60.0  # then the dispatcher has taken the tasks back
+FINISH_PATIENCE_SECONDS = 3600.0
+UNKNOWN_HANDLER_SECONDS = 1.0  # before giving back, so that a wrong worker does not spin
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A definition as a worker uses it."""
+
+    id: int
+    name: str
+    handler: str
+    time_limit: float
+    policy: Policy
+
+
+_programs: dict[int, Program] = {}
+
+
+def program(definition_id: int) -> Program:
+    """The definition's program; versions never change, so it is read once."""
+    if definition_id not in _programs:
+        row = TaskDefinition.objects.get(pk=definition_id)
+        backoff = Backoff(row.backoff_seconds, row.backoff_cap_seconds)
+        _programs[definition_id] = Program(
+            row.pk, row.name, row.handler, row.time_limit_seconds, Policy(row.max_attempts, backoff)
+        )
+    return _programs[definition_id]
+
+
+def persist(action: Callable[[], T], patience: float) -> T:
+    """Do it, again and again while the database is away."""
+    give_up = time.monotonic() + patience
+    pause = 0.05
+    while True:
+        try:
+            return action()
+        except (OperationalError, InterfaceError, psycopg.Error) as error:
+            if time.monotonic() > give_up or connection.in_atomic_block:
+                raise
+            logger.warning("database: %s; trying again", str(error).strip())
+            _drop_connection()
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+
+def _drop_connection() -> None:
+    try:
+        connection.close()
+    except DatabaseError:
+        connection.connection = None
+
+
+def run_envelope(
+    node: Node, claim: UUID, definition_id: int, members: Sequence[tuple[UUID, int]]
+) -> None:
+    """Execute what of an envelope is still to be done here."""
+    chosen = persist(lambda: program(definition_id), CLAIM_PATIENCE_SECONDS)
+    handler = app.tasks.get(chosen.handler)
+    if handler is None:
+        logger.error("no handler %r here: giving back %s tasks", chosen.handler, len(members))
+        time.sleep(UNKNOWN_HANDLER_SECONDS)
+        persist(
+            lambda: lifecycle.give_back(claim, members, f"no handler {chosen.handler}"[:100]),
+            CLAIM_PATIENCE_SECONDS,
+        )
+        return
+    claimed = persist(lambda: lifecycle.claim(claim, node.id, members), CLAIM_PATIENCE_SECONDS)
+    _run_members(node, claim, chosen, handler, claimed)
+
+
+def _run_members(
+    node: Node, claim: UUID, chosen: Program, handler: Task[Any, Any], claimed: Sequence[Claimed]
+) -> None:
+    batch = Batch(claim)
+    begun = time.monotonic()
+    for position, task in enumerate(claimed):
+        if position and time.monotonic() - begun > BUDGET_SECONDS:
+            left = [(other.id, other.fence) for other in claimed[position:]]
+            persist(lambda left=left: lifecycle.give_back(claim, left), FINISH_PATIENCE_SECONDS)  # type: ignore[misc]
+            break
+        batch.add(execute(node, claim, chosen, handler, task))
+    batch.flush()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Results on their way into rows."""
+
+    claim: UUID
+    _results: list[Finished] = field(default_factory=list)
+    _added: list[float] = field(default_factory=list)
+
+    def add(self, result: Finished | None) -> None:
+        """Keep a result; flush when the oldest has waited long enough."""
+        now = time.monotonic()
+        if result is not None:
+            self._results.append(result)
+            self._added.append(now)
+        if self._added and now - self._added[0] >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Record everything kept."""
+        if not self._results:
+            return
+        results, added = self._results, self._added
+        self._results, self._added = [], []
+
+        def record() -> lifecycle.Report:
+            now = time.monotonic()
+            aged = [
+                item.aged(now - then) for item, then in zip(results, added, strict=True)
+            ]
+            return lifecycle.finish(self.claim, aged)
+
+        report = persist(record, FINISH_PATIENCE_SECONDS)
+        if report.fenced:
+            logger.warning("%s results came too late and were fenced", len(report.fenced))
+
+
+def execute(
+    node: Node, claim: UUID, chosen: Program, handler: Task[Any, Any], task: Claimed
+) -> Finished | None:
+    """Run one member; None when nothing is left to record (committed, or fenced)."""
+    limit = chosen.time_limit
+    if task.deadline_in is not None:
+        limit = min(limit, max(task.deadline_in, 0.001))
+    context = Context(
+        task.id,
+        task.attempt + 1,
+        task.fence,
+        claim,
+        time.monotonic() + limit,
+        Journal(path_for(node.logs, task.id, task.fence)),
+        node.cancelled / task.id.hex,
+        chosen.name,
+    )
+    running = slots.Running(
+        task.id, task.fence, claim, chosen.policy, task.attempt + 1, limit + HARD_GRACE_SECONDS
+    )
+    with entered(context), slots.occupied(running):
+        ending = _run_handler(context, chosen, handler, task, limit)
+    context.journal.close()
+    if context.committed or ending is None or running.fenced:
+        return None
+    return _finished(context, ending)
+
+
+def _finished(context: Context, ending: Ending) -> Finished:
+    return Finished(
+        context.task_id,
+        context.fence,
+        ending.status,
+        ending.outcome,
+        started_ago=time.monotonic() - context.started,
+        ended_ago=0.0,
+        charged=ending.charged,
+        result=ending.result,
+        retry_in=ending.retry_in,
+        reason=ending.reason,
+        error_type=ending.error_type,
+        error_message=ending.error_message,
+        traceback=ending.traceback,
+        log=context.journal.text,
+        note=context.journal.note,
+        progress=context.journal.progress,
+    )
+
+
+def _run_handler(
+    context: Context, chosen: Program, handler: Task[Any, Any], task: Claimed, limit: float
+) -> Ending | None:
+    """Call the handler as Celery would, with its signals and hooks; how it ended."""
+    kwargs: dict[str, Any] = task.payload if isinstance(task.payload, dict) else {}
+    try:
+        context.check_cancelled()
+        if task.has_references and task.run_id is not None:
+            run_id = task.run_id
+            kwargs = persist(
+                lambda: references.resolve(run_id, task.payload), CLAIM_PATIENCE_SECONDS
+            )
+    except Exception as error:  # noqa: BLE001 - every end is recorded
+        return raised(error, context.attempt, chosen.policy)
+    handler.push_request(
+        id=task.id.hex,
+        root_id=(task.run_id or task.id).hex,
+        args=[],
+        kwargs=kwargs,
+        retries=task.attempt,
+        called_directly=False,
+        is_eager=True,  # self.retry() then raises and publishes nothing
+        hostname="ansf",
+        timelimit=[limit + HARD_GRACE_SECONDS, limit],
+        delivery_info={"routing_key": "ansf"},
+    )
+    try:
+        return _call(context, chosen, handler, kwargs, limit)
+    finally:
+        handler.pop_request()
+
+
+def _call(
+    context: Context,
+    chosen: Program,
+    handler: Task[Any, Any],
+    kwargs: dict[str, Any],
+    limit: float,
+) -> Ending | None:
+    identifier = context.task_id.hex
+    signals.task_prerun.send(
+        sender=handler, task_id=identifier, task=handler, args=(), kwargs=kwargs
+    )
+    value: Any = None
+    state = states.SUCCESS
+    try:
+        with soft_limit(limit):
+            value = handler(**kwargs)
+        ending: Ending | None = returned(value)
+        handler.on_success(value, identifier, (), kwargs)
+        signals.task_success.send(sender=handler, result=value)
+    except Fenced as error:
+        logger.warning("%s", error)
+        ending = None
+    except Exception as error:  # noqa: BLE001 - every end is recorded
+        ending = raised(error, context.attempt, chosen.policy)
+        state = _announce(handler, identifier, kwargs, error)
+    handler.after_return(state, value, identifier, (), kwargs, None)  # type: ignore[arg-type]
+    signals.task_postrun.send(
+        sender=handler,
+        task_id=identifier,
+        task=handler,
+        args=(),
+        kwargs=kwargs,
+        retval=value,
+        state=state,
+    )
+    return ending
+
+
+def _announce(
+    handler: Task[Any, Any], identifier: str, kwargs: dict[str, Any], error: Exception
+) -> str:
+    """Celery's hooks and signals for a handler that raised; the state they speak of."""
+    request: CeleryRequest = handler.request
+    if isinstance(error, Retry):
+        handler.on_retry(error, identifier, (), kwargs, None)  # type: ignore[arg-type]
+        signals.task_retry.send(sender=handler, request=request, reason=error, einfo=None)
+        return states.RETRY
+    handler.on_failure(error, identifier, (), kwargs, None)  # type: ignore[arg-type]
+    signals.task_failure.send(
+        sender=handler,
+        task_id=identifier,
+        exception=error,
+        args=(),
+        kwargs=kwargs,
+        traceback=error.__traceback__,
+        einfo=None,
+    )
+    return states.FAILURE
+
+
+__all__ = ["current_or_none", "execute", "run_envelope"]

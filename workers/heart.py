@@ -1,0 +1,169 @@
+"""The beat: a thread of the worker's main process, independent of Celery's event loop.
+
+Celery's own timers stand still while it reconnects to a broker, and a worker that is cut off
+from the broker still works: its lease must not run out. Forking waits until no beat is under
+way, so that a child never inherits a lock that the beat holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+import psutil
+from django.db import DatabaseError, InterfaceError, connection, connections
+
+from coordination import lifecycle, sql
+from coordination.lifecycle import Finished
+from coordination.models import Outcome, Status
+from workers import journal, slots
+from workers.claims import held
+from workers.node import BEAT_SECONDS, Node, Pulse, ToCancel, beat, say_goodbye
+
+logger = logging.getLogger(__name__)
+
+CANCEL_GRACE_SECONDS = 10.0  # then a child that does not look at its flag is killed
+STUCK_SHARE = 0.25  # of the threads: then the process drains and is replaced
+STATEMENT_OPTIONS = "-c statement_timeout=1000 -c lock_timeout=1000"
+
+_fork_lock = threading.Lock()
+os.register_at_fork(
+    before=_fork_lock.acquire,
+    after_in_parent=_fork_lock.release,
+    after_in_child=_fork_lock.release,
+)
+
+_KEEP_LOG = """
+INSERT INTO coordination_attempt (
+    task_id, fence, number, claim, definition_id, swarm_id, agent_id, worker_id, outcome,
+    charged, started_at, error_type, error_message, traceback, progress, note, log)
+SELECT t.id, t.fence, t.attempt + 1, t.claim, t.definition_id, t.swarm_id, t.agent_id,
+    t.worker_id, 'running', %(no)s, t.started_at, '', '', '', lines.progress, lines.note, lines.log
+FROM coordination_task t
+JOIN @rows(lines, id uuid, fence bigint, log text, progress float8, note text)
+    ON lines.id = t.id AND lines.fence = t.fence
+WHERE t.status = 'running' AND t.worker_id = %(worker)s
+ON CONFLICT (task_id, fence) DO UPDATE SET log = excluded.log, note = excluded.note,
+    progress = excluded.progress
+WHERE coordination_attempt.outcome = 'running'
+"""
+
+
+@dataclass(slots=True)
+class Heart:
+    """Beats for one node until stopped."""
+
+    node: Node
+    ready: bool = False
+    """Whether the pool takes work yet."""
+    draining: bool = False
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Beat from now on."""
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating and give up the lease."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            say_goodbye(self.node)
+
+    def _run(self) -> None:
+        if sql.postgres():
+            # A private copy: the main thread's sessions keep their own limits.
+            settings = connection.settings_dict
+            connection.settings_dict = {
+                **settings,
+                "OPTIONS": {**settings["OPTIONS"], "options": STATEMENT_OPTIONS},
+            }
+        while not self._stopping.is_set():
+            begun = time.monotonic()
+            try:
+                with _fork_lock:
+                    self._beat()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("beat: %s", str(error).strip())
+                with contextlib.suppress(DatabaseError, InterfaceError):
+                    connections["default"].close()
+            spent = time.monotonic() - begun
+            self._stopping.wait(max(0.1, BEAT_SECONDS - spent))
+        connection.close()
+
+    def _beat(self) -> None:
+        self._end_overdue()
+        stuck = slots.stuck()
+        if stuck > self.node.concurrency * STUCK_SHARE and not self.draining:
+            logger.error("%s of %s threads are stuck: draining", stuck, self.node.concurrency)
+            self.draining = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        free = max(0, self.node.concurrency - held.active() - stuck) if self.ready else 0
+        rss = psutil.Process().memory_info().rss
+        pulse = Pulse(held.claims(), free, rss, stuck, self.draining)
+        for order in beat(self.node, pulse):
+            self._cancel(order)
+        self._keep_logs()
+
+    def _cancel(self, order: ToCancel) -> None:
+        """Raise the flag; after a grace, kill the child that ignores it."""
+        (self.node.cancelled / order.task_id.hex).touch()
+        if order.asked_ago < CANCEL_GRACE_SECONDS or self.node.pool != "cpu":
+            return
+        rows = sql.fetch(
+            "SELECT claim FROM coordination_task WHERE id = %(id)s AND status = 'running'",
+            {"id": order.task_id},
+        )
+        pid = held.child_of(sql.as_uuid(rows[0]["claim"])) if rows and rows[0]["claim"] else None
+        if pid is not None and pid != os.getpid():
+            logger.warning("killing %s: its task ignores its cancellation", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _keep_logs(self) -> None:
+        entries = list(journal.changed(self.node.logs, self._seen))
+        if entries:
+            lines = [
+                {
+                    "id": entry.task_id.hex,
+                    "fence": entry.fence,
+                    "log": entry.log.replace("\x00", "\ufffd"),
+                    "progress": entry.progress,
+                    "note": entry.note.replace("\x00", "\ufffd"),
+                }
+                for entry in entries
+            ]
+            sql.change(_KEEP_LOG, {"lines": lines, "no": False, "worker": self.node.id})
+
+    def _end_overdue(self) -> None:
+        """Fence threads past their hard limit: their tasks end now, whatever they still do."""
+        for item in slots.overdue():
+            item.fenced = True
+            final = item.attempt >= item.policy.max_attempts
+            lifecycle.finish(
+                item.claim,
+                [
+                    Finished(
+                        item.task_id,
+                        item.fence,
+                        Status.DEAD if final else Status.SCHEDULED,
+                        Outcome.TIMED_OUT,
+                        started_ago=time.monotonic() - item.since,
+                        ended_ago=0.0,
+                        retry_in=item.policy.backoff.delay(item.attempt, random.random()),
+                        reason="past its hard time limit",
+                        error_type="TimeLimitExceeded",
+                        error_message=f"ran longer than {item.hard_seconds:g} s",
+                    )
+                ],
+            )
