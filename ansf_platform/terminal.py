@@ -130,8 +130,8 @@ class Command(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> Any:
         try:
             return super().execute(*args, **options)
-        except BrokenPipeError:  # `… | head` has read enough; stdout is flushed again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # `… | head` has read enough
+            discard_stdout()
             return None
         except (Exception, KeyboardInterrupt) as error:
             if options.get("traceback") or isinstance(error, CommandError):
@@ -177,6 +177,11 @@ class Command(BaseCommand):
         except CommandError as error:
             message = str(error).removeprefix("Error: ")
             raise Usage(f"{message}; see `manage.py {argv[1]} --help`") from error
+
+
+def discard_stdout() -> None:
+    """Send what is still buffered nowhere, or the interpreter complains when it flushes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _lacks_tables(error: Exception) -> bool:

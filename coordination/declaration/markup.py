@@ -31,6 +31,20 @@ def load(text: str) -> Any:
     """The plain value that `text` describes. Raises :class:`Invalid`."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise refusal("", f"is larger than {MAX_BYTES:,} bytes: split it")
+    try:
+        return _construct(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        why = error.problem if error.context is None else f"{error.context}: {error.problem}"
+        raise refusal("", f"{where}{why}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise refusal("", f"is not YAML: {error}") from error
+    except RecursionError as error:
+        raise refusal("", f"is nested deeper than {MAX_DEPTH} levels") from error
+
+
+def _construct(text: str) -> Any:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -38,14 +52,6 @@ def load(text: str) -> Any:
             return None
         _measure(node, {}, [])
         return loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise refusal("", f"{where}{error.problem or error}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise refusal("", f"is not YAML: {error}") from error
-    except RecursionError as error:
-        raise refusal("", f"is nested deeper than {MAX_DEPTH} levels") from error
     finally:
         loader.dispose()
 
