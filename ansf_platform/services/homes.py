@@ -7,6 +7,7 @@ name drawn from our directory, and a file in our directory says where.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -27,6 +28,14 @@ def home_for(directory: Path, account: str | None) -> Path:
         directory.chmod(_PASS_THROUGH)  # its parents may be passed: the account needs only this one
         return directory
     return _elsewhere(directory)
+
+
+def remove_home(home: Path) -> None:
+    """Delete a home with all it holds, and the place elsewhere once nothing is left there."""
+    shutil.rmtree(home, ignore_errors=True)
+    if home.parent == _ELSEWHERE:
+        with contextlib.suppress(OSError):  # others have homes there
+            _ELSEWHERE.rmdir()
 
 
 def _elsewhere(directory: Path) -> Path:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from ansf_platform.services.errors import BinaryMissing, ServiceError, StartFailed
-from ansf_platform.services.homes import home_for
+from ansf_platform.services.homes import home_for, remove_home
 from ansf_platform.services.ports import LOOPBACK
 from ansf_platform.services.process import Launch, run_to_end
 from ansf_platform.services.server import (
@@ -159,7 +159,7 @@ class Postgres(PrivateServer):
     def discard(self) -> None:
         home = self.home
         super().discard()
-        shutil.rmtree(home, ignore_errors=True)
+        remove_home(home)
 
     def _administer(self) -> psycopg.Connection:
         return psycopg.connect(

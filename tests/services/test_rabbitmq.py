@@ -38,6 +38,8 @@ def test_a_confirmed_durable_message_survives_a_kill(fresh_rabbitmq):
     with connect(server) as connection:
         channel = connection.channel()
         channel.queue_declare("work", durable=True, auto_delete=False)
+        # Declarations reach the disk two seconds late; messages before their confirmation.
+        server.ctl("eval", "mnesia:sync_log().")
         channel.basic_publish(amqp.Message("kept", delivery_mode=2), routing_key="work")
 
     server.kill()
