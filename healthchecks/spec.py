@@ -97,15 +97,11 @@ def _is_bool(value: object) -> bool:
 
 
 def _number_mistakes(spec: CheckSpec) -> Iterator[tuple[str, str]]:
-    good = True
     for name, (low, high) in RANGES.items():
         value = getattr(spec, name)
         kind = int if name in {"rise", "fall"} else (int, float)
         if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-            good = False
             yield name, f"use a {'whole ' if kind is int else ''}number from {low:g} to {high:g}"
-    if good and spec.timeout_seconds > spec.interval_seconds:
-        yield "timeout_seconds", "must not be longer than the interval"
 
 
 def _not_storable(params: object) -> str:

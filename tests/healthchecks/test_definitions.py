@@ -51,7 +51,6 @@ def mistakes(*, platform=True, **columns):
         ({"interval_seconds": "30"}, "/interval_seconds", "1 to 86400"),
         ({"interval_seconds": True}, "/interval_seconds", "1 to 86400"),
         ({"timeout_seconds": 0}, "/timeout_seconds", "0.1 to 60"),
-        ({"interval_seconds": 2.0}, "/timeout_seconds", "interval"),
         ({"rise": 0}, "/rise", "whole number from 1 to 20"),
         ({"fall": 1.5}, "/fall", "whole number from 1 to 20"),
         ({"severity": "bad"}, "/severity", "critical"),
