@@ -42,8 +42,8 @@ STRANGERS = "neighbours are strangers at once: noise, or too few samples for thi
 STEPS = 80
 """Points of a divergence curve: more cost time and add nothing to the line through them."""
 
-ENOUGH_PAIRS = 6000
-"""With more pairs than this only the closest third is kept: the others saturate too early."""
+ENOUGH_PAIRS = 12_000
+"""With more pairs than this only the closest half is kept: the others saturate too early."""
 
 _T95 = 2.131
 """Student's t for 95 % and 15 degrees of freedom."""
@@ -172,7 +172,7 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     ceiling = unrelated(vectors[:usable]) - SATURATION_MARGIN
     later = setup.dimension * setup.lag
     memory = determinism(vectors, both[distinct], squared[distinct], later)
-    return _fit(follow(vectors, kept, steps), ceiling, setup, memory)
+    return _fit(follow(vectors, kept, steps, flow=setup.lag > 1), ceiling, setup, memory)
 
 
 def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
@@ -188,7 +188,7 @@ def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
 
 def _reach(squared: Floats) -> float:
     """The largest squared distance of a pair that is followed."""
-    wanted = max(ENOUGH_PAIRS, squared.size // 3)
+    wanted = max(ENOUGH_PAIRS, squared.size // 2)
     return float(
         np.inf if squared.size <= wanted else np.partition(squared, wanted - 1)[wanted - 1]
     )

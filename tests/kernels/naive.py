@@ -28,11 +28,22 @@ def nearest_apart(vectors, references, limit, theiler):
     return found
 
 
-def divergence(vectors, pairs, steps):
-    """Mean ln distance per step, over the pairs whose distance is not zero."""
+def divergence(vectors, pairs, shares, steps):
+    """Mean ln distance per step, over the pairs whose distance is not zero.
+
+    A share of 0.3 puts the partner three tenths of the way to its next sample.
+    """
+
+    def between(j, share):
+        later = vectors[min(j + 1, len(vectors) - 1)]
+        return [a + share * (b - a) for a, b in zip(vectors[j], later, strict=True)]
+
     curve = []
     for k in steps:
-        distances = [math.dist(vectors[i + k], vectors[j + k]) for i, j in pairs]
+        distances = [
+            math.dist(vectors[i + k], between(j + k, share))
+            for (i, j), share in zip(pairs, shares, strict=True)
+        ]
         logs = [math.log(d) for d in distances if d * d > 1e-26]
         curve.append(sum(logs) / len(logs) if logs else None)
     return curve

@@ -61,11 +61,12 @@ def test_divergence_is_the_mean_logarithm_of_distances(seed, count):
     random = np.random.default_rng(seed)
     vectors = random.integers(0, 4, (60, 2)) * 0.3
     pairs = random.integers(0, 50, (count, 2))
+    shares = random.integers(0, 2, count) * 0.25
     steps = np.arange(0, 10, 3)
 
-    sums, counts = divergence._divergence(vectors, pairs, steps, divergence.BLOCKS)
+    sums, counts = divergence._divergence(vectors, pairs, shares, steps, divergence.BLOCKS)
 
-    expected = naive.divergence(vectors.tolist(), pairs.tolist(), steps.tolist())
+    expected = naive.divergence(vectors.tolist(), pairs.tolist(), shares.tolist(), steps.tolist())
     for total, number, value in zip(sums.sum(0), counts.sum(0), expected, strict=True):
         assert value is None if number == 0 else total / number == pytest.approx(value)
 
