@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from ansf_platform import pagination
 from ansf_platform.accounts import audit
 from ansf_platform.accounts.authentication import Principal
 from ansf_platform.accounts.models import Tenant
-from ansf_platform.openapi import OperationSchema
+from ansf_platform.openapi import IF_MATCH, OperationSchema
 from ansf_platform.problems import ProblemError
 from ansf_platform.requests import request_id
 
@@ -96,10 +97,17 @@ def tagged(row: Model, data: dict[str, Any], status: int = 200, **headers: str) 
 
 def refuse_stale(request: Request, row: Model) -> None:
     """Raise 412 when ``If-Match`` names another revision than the row's. Without it, pass."""
+    refuse_other_tag(request, etag_of(row))
+
+
+def refuse_other_tag(request: Request, current: str) -> None:
+    """Raise 412 when ``If-Match`` is there and does not name `current`; 400 when it is none."""
     given = request.headers.get("If-Match")
-    if given is None or given.strip() == "*":
+    if given is None or given == "*":
         return
-    if etag_of(row) not in {tag.strip() for tag in given.split(",")}:
+    if not re.fullmatch(IF_MATCH, given):
+        raise ProblemError(400, "If-Match must be * or entity tags in quotes, such as those given")
+    if current not in {tag.strip() for tag in given.split(",")}:
         raise ProblemError(
-            412, f"it has changed since: the current ETag is {etag_of(row)}, read it again"
+            412, f"it has changed since: the current ETag is {current}, read it again"
         )

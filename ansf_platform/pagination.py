@@ -14,6 +14,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.encoding import escape_uri_path
 
 from ansf_platform.operations import Query
 from ansf_platform.problems import FieldError, ProblemError
@@ -72,5 +73,6 @@ def link_header(request: HttpRequest, page: Page[Any]) -> dict[str, str]:
     """``Link: <…>; rel="next"`` (RFC 8288), or nothing on the last page."""
     if page.next is None:
         return {}
+    path = escape_uri_path(request.path)
     parameters = request.GET.dict() | {"cursor": page.next}
-    return {"Link": f'<{request.path}?{urlencode(parameters)}>; rel="next"'}
+    return {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}

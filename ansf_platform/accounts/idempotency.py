@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
 LONGEST = 255  # characters
+_KEY = re.compile(f"[!-~]{{1,{LONGEST}}}")
 STORED_HEADERS = ("Location", "ETag")
 SECRET = "secret"  # noqa: S105 - the member of an answer that is never stored
 
@@ -45,8 +47,10 @@ def key_of(request: HttpRequest) -> str | None:
     if given is None:
         return None
     key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
-    if not 0 < len(key) <= LONGEST or not (key.isascii() and key.isprintable()):
-        raise ProblemError(400, f"{HEADER} must have 1 to {LONGEST} printable ASCII characters")
+    if not _KEY.fullmatch(key):
+        raise ProblemError(
+            400, f"{HEADER} must have 1 to {LONGEST} printable ASCII characters without spaces"
+        )
     return key
 
 

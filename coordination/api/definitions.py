@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from django.db.models import Max
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ansf_platform.endpoints import refuse_other_tag
 from ansf_platform.operations import Query, operation
 from ansf_platform.pagination import PAGING
 from ansf_platform.problems import FieldError, ProblemError, invalid
@@ -80,13 +82,18 @@ def render(definition: TaskDefinition) -> dict[str, Any]:
 
 def address_of(definition: TaskDefinition) -> str:
     """Where the version is found."""
-    return f"/api/v1/task-definitions/{definition.name}/versions/{definition.version}"
+    return f"/api/v1/task-definitions/{quote(definition.name)}/versions/{definition.version}"
 
 
 def tagged(definition: TaskDefinition, status: int = 200, **headers: str) -> Response:
     """An answer about a version, with an ETag that changes with the latest version."""
-    tag = f'"{definition.pk}.{int(definition.enabled)}"'
-    return Response(render(definition), status, headers={"ETag": tag, **headers})
+    headers = {"ETag": etag_of(definition), **headers}
+    return Response(render(definition), status, headers=headers)
+
+
+def etag_of(definition: TaskDefinition) -> str:
+    """Changes with the version, and when it is enabled or disabled."""
+    return f'"{definition.pk}.{int(definition.enabled)}"'
 
 
 class _DefinitionEndpoint(CoordinationEndpoint):
@@ -111,11 +118,8 @@ class _DefinitionEndpoint(CoordinationEndpoint):
         return swarm
 
     def refuse_stale(self, definition: TaskDefinition) -> None:
-        """412 when ``If-Match`` names another version than the latest."""
-        given = self.request.headers.get("If-Match")
-        current = tagged(definition)["ETag"]
-        if given not in {None, "*"} and current not in str(given).replace(" ", "").split(","):
-            raise ProblemError(412, f"it has changed since: the current ETag is {current}")
+        """412 when ``If-Match`` names another version, or state of it, than this."""
+        refuse_other_tag(self.request, etag_of(definition))
 
     def remove(self, versions: Any) -> Response:
         """Remove versions that no task refers to, and no schedule when none is left."""

@@ -70,6 +70,10 @@ class TestSwarms:
 
         assert api.patch("swarms/research", {"weight": 2}, If_Match=tag).status_code == 200
 
+    @pytest.mark.parametrize("tag", ["1.1", "", '"a', 'W/"1.1"', "**"])
+    def test_an_if_match_of_wrong_form_is_400(self, api, swarm, problem, tag):
+        problem(api.patch("swarms/research", {"weight": 2}, If_Match=tag), 400)
+
     def test_a_taken_slug_is_409(self, api, swarm, problem):
         problem(api.post("swarms", {"slug": "research"}), 409)
 

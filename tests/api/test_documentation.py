@@ -100,3 +100,10 @@ def test_the_page_shows_every_operation_and_needs_nothing_from_elsewhere(told):
     assert "style=" not in page
     assert "<style" not in page
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)
+
+
+@pytest.mark.parametrize("path", ["docs", "openapi.json", "nowhere"])
+def test_a_change_where_nothing_changes_is_refused_as_a_problem(problem, path):
+    browser = Client(enforce_csrf_checks=True)
+
+    problem(browser.post(f"/api/v1/{path}"), 404 if path == "nowhere" else 405)

@@ -82,7 +82,7 @@ def test_old_answers_are_pruned_in_batches(api, definition):
     assert [row.key for row in IdempotentRequest.objects.all()] == ["c"]
 
 
-@pytest.mark.parametrize("key", ["", '""', "k" * 256, "tab\there", "\xfc"])
+@pytest.mark.parametrize("key", ["", '""', "k" * 256, "tab\there", "a b", "\xfc"])
 def test_a_key_of_wrong_form_is_400(api, definition, problem, key):
     problem(api.post("tasks", BODY, Idempotency_Key=key), 400)
 
