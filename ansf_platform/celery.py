@@ -157,6 +157,8 @@ def make_app() -> Celery:
         imports=list(env.names("ANSF_HANDLERS")),
         timezone="UTC",
     )
+    # Otherwise Celery closes the database connection before and after every message.
+    celery.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
     use_profile(celery, profile_for({}, url.split(":", 1)[0].split("+")[0]))
     celery.autodiscover_tasks()
     return celery

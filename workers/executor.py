@@ -172,7 +172,7 @@ def execute(
         claim,
         time.monotonic() + limit,
         Journal(path_for(node.logs, task.id, task.fence)),
-        node.cancelled / task.id.hex,
+        f"{node.cancelled}/{task.id.hex}",
         chosen.name,
     )
     running = slots.Running(

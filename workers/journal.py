@@ -22,7 +22,7 @@ SAVE_SECONDS = 0.25  # a chatty handler must not spend its time rewriting the fi
 class Journal:
     """The log of one attempt."""
 
-    path: Path | None
+    path: str | None
     """None: only in memory (tests, direct calls)."""
     text: str = ""
     progress: float | None = None
@@ -42,8 +42,8 @@ class Journal:
 
     def close(self) -> None:
         """The result carries everything now."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self.path is not None and self._saved_at > float("-inf"):
+            Path(self.path).unlink(missing_ok=True)
 
     def _save(self) -> None:
         now = time.monotonic()
@@ -51,16 +51,16 @@ class Journal:
             return
         self._saved_at = now
         entry = {"log": self.text, "progress": self.progress, "note": self.note}
-        partial = self.path.with_suffix(".part")
+        partial = Path(f"{self.path}.part")
         # A full disk must not fail a handler for its log.
         with contextlib.suppress(OSError):
             partial.write_text(json.dumps(entry), encoding="utf-8")
             partial.replace(self.path)
 
 
-def path_for(directory: Path, task_id: UUID, fence: int) -> Path:
+def path_for(directory: Path, task_id: UUID, fence: int) -> str:
     """The file of one attempt."""
-    return directory / f"{task_id.hex}-{fence}.json"
+    return f"{directory}/{task_id.hex}-{fence}.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from types import FrameType
 from billiard.exceptions import SoftTimeLimitExceeded
 
 
-def _alarm(_number: int, _frame: FrameType | None) -> None:
+class _Alarm:
+    """Whether this process answers SIGALRM; installing it for each member would cost more
+    than the member."""
+
+    installed = False
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
     raise SoftTimeLimitExceeded
 
 
@@ -25,10 +32,11 @@ def soft_limit(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGALRM, _alarm)
+    if not _Alarm.installed:
+        signal.signal(signal.SIGALRM, _raise)
+        _Alarm.installed = True
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)

@@ -7,7 +7,7 @@ import platform
 import socket
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,16 +55,14 @@ class Node:
     concurrency: int
     directory: Path
     """Where children leave logs and find cancellations, one file per task."""
+    cancelled: Path = field(init=False)
+    """A file per task that is to stop."""
+    logs: Path = field(init=False)
+    """A file per running attempt that logged or reported progress."""
 
-    @property
-    def cancelled(self) -> Path:
-        """A file per task that is to stop."""
-        return self.directory / "cancelled"
-
-    @property
-    def logs(self) -> Path:
-        """A file per running attempt that logged or reported progress."""
-        return self.directory / "logs"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cancelled", self.directory / "cancelled")
+        object.__setattr__(self, "logs", self.directory / "logs")
 
 
 def register(pool: str, concurrency: int, handlers: Sequence[str], state_dir: Path) -> Node:
