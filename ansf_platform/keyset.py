@@ -87,6 +87,9 @@ class KeysetAdmin(_ModelAdmin):
 
     change_list_template = "admin/keyset_list.html"
     list_per_page = 50
+    # Not False: that would join every relation on display, and a planner that starts from the
+    # small tables sorts the whole large one.
+    list_select_related = ()
     sortable_by = ()
     show_full_result_count = False
     show_facets = ShowFacets.NEVER

@@ -69,7 +69,7 @@ class TenantForm(_ModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        values: Mapping[str, Any] = self.cleaned_data
+        values = dict(self.cleaned_data)  # a copy: naming an error takes its field out
         owner = values.get("tenant") or getattr(self.instance, "tenant", None)
         for name, value in values.items():
             tenant_id = getattr(value, "tenant_id", None)
@@ -289,7 +289,12 @@ def _differences(form: forms.ModelForm[Any], *, change: bool) -> dict[str, Any]:
     after = {name: _plain(form.cleaned_data.get(name)) for name in form.changed_data}
     if not change:
         return {"after": after}
-    return {"before": {name: _plain(form.initial.get(name)) for name in after}, "after": after}
+    before = {name: _plain(form.initial.get(name)) for name in after}
+    # A field with a default counts as changed when the browser leaves out its hidden twin.
+    same = [name for name in after if before[name] == after[name]]
+    for name in same:
+        del before[name], after[name]
+    return {"before": before, "after": after}
 
 
 def _plain(value: Any) -> Any:

@@ -92,7 +92,8 @@ class SwarmAdmin(ScopedAdmin):
         found, counts, lacking, protected = super().get_deleted_objects(objs, request)
         used = [swarm for swarm in objs if Task.objects.filter(swarm=swarm).exists()]
         protected = [*protected, *(f"tasks of the swarm {swarm.slug}" for swarm in used)]
-        return found, counts, lacking, protected
+        # What stands in the way is said first: no permission would remove it.
+        return found, counts, set() if protected else lacking, protected
 
 
 @admin.register(Agent)
