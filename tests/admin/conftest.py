@@ -23,6 +23,7 @@ from coordination.models import (
     Lane,
     Lease,
     Schedule,
+    Status,
     Swarm,
     Task,
     TaskBody,
@@ -164,3 +165,14 @@ def world(tenant, boss, swarm, definition, task, schedule, token):
     Firing.objects.create(schedule=schedule, due_at=now, task_id=task.pk)
     Counter.objects.update_or_create(name="fenced", defaults={"total": 1})
     return {"task": task, "lane": Lane.objects.get()}
+
+
+@pytest.fixture
+def end():
+    """Bring ready tasks to an end along the allowed moves, without a worker."""
+
+    def bring(status, *ids, **fields):
+        for step in (Status.DISPATCHED, Status.RUNNING, status):
+            Task.objects.filter(pk__in=ids).update(status=step, **fields)
+
+    return bring

@@ -66,9 +66,9 @@ def test_a_waiting_task_is_cancelled(desk, task, act, boss):
 
 
 @pytest.mark.parametrize("act", [press, select])
-def test_a_dead_task_is_retried(desk, definition, tenant, act):
+def test_a_dead_task_is_retried(desk, definition, tenant, act, end):
     task = Task.objects.get(pk=submission.submit("echo", tenant=tenant).task_id)
-    Task.objects.update(status=Status.DEAD)
+    end(Status.DEAD, task.pk)
 
     act(desk, task, "retry")
 
@@ -77,17 +77,17 @@ def test_a_dead_task_is_retried(desk, definition, tenant, act):
     assert recorded("task.retry")
 
 
-def test_cancelling_what_has_ended_says_so_and_records_nothing(desk, task):
-    Task.objects.update(status=Status.SUCCEEDED)
+def test_cancelling_what_has_ended_says_so_and_records_nothing(desk, task, end):
+    end(Status.SUCCEEDED, task.pk)
 
     assert "1 finished" in told(press(desk, task, "cancel"))
     assert not AuditEntry.objects.exists()
 
 
-def test_buttons_are_only_there_where_they_apply(desk, task):
+def test_buttons_are_only_there_where_they_apply(desk, task, end):
     address = reverse("admin:coordination_task_change", args=[task.pk])
     waiting = desk.get(address).content.decode()
-    Task.objects.update(status=Status.DEAD)
+    end(Status.DEAD, task.pk)
     dead = desk.get(address).content.decode()
 
     assert ("/do/cancel/" in waiting, "/do/retry/" in waiting) == (True, False)

@@ -104,8 +104,8 @@ def test_a_filter_starts_again_at_the_newest_and_paging_keeps_the_filter(desk, m
     assert not [choice for choice in choices if "before=" in choice["query_string"]]
 
 
-def test_filters_find_by_status_swarm_definition_and_age(desk, many, swarm):
-    Task.objects.filter(pk=many[7]).update(status="dead")
+def test_filters_find_by_status_swarm_definition_and_age(desk, many, swarm, end):
+    end("dead", many[7])
     found = {
         f"status__exact=dead&swarm={swarm.pk}&definition=echo&created=hour": [many[7]],
         "status__exact=running": [],

@@ -15,7 +15,7 @@ from ansf_platform import terminal
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.celery import app
 from coordination import definitions
-from coordination.models import Swarm
+from coordination.models import Status, Swarm, Task
 
 
 @app.task(name="tests.echo")
@@ -93,3 +93,14 @@ def fails(manage):
         return errors[0]
 
     return check
+
+
+@pytest.fixture
+def end():
+    """Bring ready tasks to an end along the allowed moves, without a worker."""
+
+    def bring(status, *ids, **fields):
+        for step in (Status.DISPATCHED, Status.RUNNING, status):
+            Task.objects.filter(pk__in=ids).update(status=step, **fields)
+
+    return bring

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ansf_platform.accounts.models import AuditEntry
-from coordination import submission
+from coordination import selectors, submission
 from coordination.models import Attempt, LiveKey, Status, Task
 
 pytestmark = pytest.mark.django_db
@@ -17,8 +17,8 @@ def task_id(definition, tenant):
 
 
 @pytest.fixture
-def dead(task_id, definition, swarm):
-    Task.objects.filter(pk=task_id).update(status=Status.DEAD, reason="ValueError")
+def dead(task_id, definition, swarm, end):
+    end(Status.DEAD, task_id, reason="ValueError")
     Attempt.objects.create(
         task_id=task_id,
         fence=1,
@@ -91,15 +91,27 @@ def test_waiting_for_a_task_that_nobody_runs_says_try_again(manage, definition):
     assert "ready" in said.err
 
 
-def test_waiting_for_a_task_that_has_ended_prints_its_result(manage, definition, monkeypatch):
-    ended = {"status": Status.SUCCEEDED, "result": {"sum": 7}}
-    monkeypatch.setattr(
-        "coordination.selectors.wait_for", lambda *_: bool(Task.objects.update(**ended))
-    )
+def test_waiting_for_a_task_that_ends_prints_its_result(manage, definition, end, monkeypatch):
+    def meanwhile(task_id, _seconds):
+        end(Status.SUCCEEDED, task_id, result={"sum": 7})
+        return True
+
+    monkeypatch.setattr(selectors, "wait_for", meanwhile)
 
     said = manage("submit", "echo", "--wait", "--json").json
 
     assert (said["status"], said["result"]) == ("succeeded", {"sum": 7})
+
+
+def test_waiting_for_a_task_that_dies_fails(manage, definition, end, monkeypatch):
+    monkeypatch.setattr(
+        selectors, "wait_for", lambda task_id, _: end(Status.DEAD, task_id, reason="ValueError")
+    )
+
+    said = manage("submit", "echo", "--wait")
+
+    assert said.code == 1
+    assert "ended dead: ValueError" in said.err
 
 
 def test_task_list_filters_and_prints_json_or_a_plain_table(manage, task_id, definition):
