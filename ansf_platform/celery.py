@@ -125,9 +125,9 @@ def _transport_options(url: str) -> dict[str, Any]:
     return {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
 
 
-def make_app() -> Celery:
+def make_app(url: str | None = None) -> Celery:
     """The application with the project's settings; queues are set by :func:`use_profile`."""
-    url = env.text("BROKER_URL") or "memory://"
+    url = url or env.text("BROKER_URL") or "memory://"
     celery = Celery("ansf", set_as_current=True)
     celery.conf.update(
         broker_url=url,

@@ -114,8 +114,8 @@ SQLITE_OPTIONS = {
 }
 
 
-def _database() -> dict[str, Any]:
-    url = DATABASE_URL or f"sqlite:///{STATE_DIR / 'ansf.sqlite3'}"
+def database_from(url: str) -> dict[str, Any]:
+    """The database at a ``postgresql://`` or ``sqlite:///`` URL, as this project uses it."""
     config: dict[str, Any] = dict(dj_database_url.parse(url))
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = SQLITE_OPTIONS
@@ -128,7 +128,7 @@ def _database() -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": _database()}
+DATABASES = {"default": database_from(DATABASE_URL or f"sqlite:///{STATE_DIR / 'ansf.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.text("BROKER_URL")

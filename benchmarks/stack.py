@@ -11,7 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+from django.db import connection
 
 from ansf_platform.services.postgres import Postgres
 from ansf_platform.services.process import Launch, Process, run_to_end, spawn_logged
@@ -92,6 +94,21 @@ class Stack:
         process = spawn_logged(self._launch(arguments), self.log(name))
         self.processes[name] = process
         return process
+
+    def start_celery(
+        self, application: str, concurrency: int, extra: Mapping[str, str]
+    ) -> Process:
+        """Start a plain Celery worker of another application on the same servers."""
+        command = (sys.executable, "-m", "celery", "-A", application, "worker")
+        options = (f"--concurrency={concurrency}", "--loglevel=WARNING", "--without-gossip")
+        launch = Launch((*command, *options), env={**self.environment, **extra}, cwd=ROOT)
+        return spawn_logged(launch, self.log("celery"))
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Rows of a statement, read through the ORM's connection."""
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
 
     def coordinator(self, name: str = "coordinator") -> Process:
         """Start a coordinator."""

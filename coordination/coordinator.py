@@ -37,6 +37,7 @@ IDLE_SECONDS = 0.25  # between polls when nobody notifies
 BUSY_SECONDS = 0.005  # between cycles that found work
 SQLITE_POLL_SECONDS = 0.005
 ERROR_SECONDS = 0.5
+FORGET_SECONDS = 1.0  # of each ten seconds: judging leases must not wait for pruning
 SESSION_OPTIONS = (
     "-c statement_timeout=3000 -c lock_timeout=1000 "
     "-c idle_in_transaction_session_timeout=2000 -c jit=off"
@@ -167,7 +168,7 @@ class Coordinator:
             Duty(0.5, schedules.fire_due),
             Duty(1.0, lifecycle.take_back_unclaimed),
             Duty(30.0, reconciliation.reconcile),
-            Duty(60.0, _forget),
+            Duty(10.0, _forget),
         ]
         while not self._stopping.is_set():
             term = self._leadership.trusted_term()
@@ -178,9 +179,9 @@ class Coordinator:
 
 
 def _forget(term: int) -> None:
-    for _ in range(20):  # at most 10 000 tasks a minute: the newest work comes first
-        if not retention.prune_tasks(term):
-            break
+    give_up = time.monotonic() + FORGET_SECONDS
+    while retention.prune_tasks(term) and time.monotonic() < give_up:
+        pass
     retention.prune_rest(term)
 
 

@@ -178,7 +178,9 @@ def message_for(app: Celery, envelope: Envelope) -> tuple[dict[str, Any], dict[s
         argsrepr="()",  # spelt out they would cost more than all the rest
         kwargsrepr=f"({len(envelope.members)} tasks)",
     )
-    return message.headers, message.properties, message.body
+    # Empty headers cost a fifth of a publish, and mean the same when they are left out.
+    headers = {name: value for name, value in message.headers.items() if value is not None}
+    return headers, message.properties, message.body
 
 
 class BatchSender:

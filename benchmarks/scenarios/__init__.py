@@ -1,0 +1,16 @@
+"""One module per scenario; :data:`SCENARIOS` names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.figures import Findings
+from benchmarks.scenarios import bus, churn, latency, priorities, throughput
+
+SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
+    "bus": bus.measure,
+    "churn": churn.measure,
+    "latency": latency.measure,
+    "priorities": priorities.measure,
+    "throughput": throughput.measure,
+}

@@ -1,0 +1,149 @@
+"""Small tasks per second, from bulk submission to all results recorded, beside plain Celery.
+
+Interleaved rounds on the same servers and with the same pool (two prefork children): ANSF, then
+Celery with django-celery-results, then Celery without any results. Celery runs with late
+acknowledgement, ``CONN_MAX_AGE=None`` and the better of two prefetch settings; its messages are
+not confirmed, as is its default. What Celery gains by keeping its database connections, which
+it does not do by itself, is measured too and printed beside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+
+import redis
+from kombu import Connection
+
+from ansf_platform.services.process import Process
+from benchmarks.driving import measured_stack, noop_definition, until, workers_ready
+from benchmarks.figures import Figure, Findings, median
+from benchmarks.peer import app as peer_app
+from benchmarks.peer import noop as peer_noop
+from benchmarks.stack import Kind, Stack
+from coordination.models import Attempt
+from coordination.submission import TaskRequest, submit_many
+
+TASKS = 20_000
+PEER_TASKS = 2_000  # the peer is an order slower: fewer tasks measure it as well
+ROUNDS = 3
+SLOTS = 2
+PREFETCH = (4, 64)
+ROUND_SECONDS = 300.0
+
+
+def measure(tasks: int | None, rounds: int | None) -> Findings:
+    """Rates and factors on PostgreSQL + RabbitMQ, and on the embedded default."""
+    findings = Findings("throughput", "manage.py bench throughput --json")
+    kinds: tuple[tuple[Kind, str], ...] = (("full", ""), ("embedded", "embedded_"))
+    for kind, prefix in kinds:
+        extra = {"ANSF_APPS": "django_celery_results"}
+        with measured_stack(kind, extra) as stack:
+            rates = _rounds(stack, tasks or TASKS, rounds or ROUNDS)
+        _conclude(findings, prefix, rates, tasks or TASKS)
+    return findings
+
+
+def _conclude(
+    findings: Findings, prefix: str, rates: Mapping[str, list[float]], count: int
+) -> None:
+    best = {
+        label: max((rates[f"{label}/{prefetch}"] for prefetch in PREFETCH), key=max)
+        for label in ("results", "reusing", "plain")
+    }
+    ansf = median(rates["ansf"], "1/s", f"{count} tasks a round, submission included")
+    celery = median(best["results"], "1/s", "django-celery-results, CONN_MAX_AGE=None")
+    reusing = median(best["reusing"], "1/s", "the same with CELERY_DB_REUSE_MAX set")
+    plain = median(best["plain"], "1/s", "no results at all")
+    findings.add(f"{prefix}ansf_per_s", ansf)
+    findings.add(f"{prefix}celery_per_s", celery)
+    findings.add(f"{prefix}celery_reusing_connections_per_s", reusing)
+    findings.add(f"{prefix}celery_without_results_per_s", plain)
+    for name, other in (
+        ("factor", celery),
+        ("factor_reusing_connections", reusing),
+        ("factor_without_results", plain),
+    ):
+        ratio = Figure(ansf.value / other.value, "×", ansf.samples, 0, "ratio of medians")
+        findings.add(prefix + name, ratio)
+
+
+def _rounds(stack: Stack, count: int, rounds: int) -> dict[str, list[float]]:
+    noop_definition()
+    rates: dict[str, list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        rates["ansf"].append(_ansf(stack, count))
+        for prefetch in PREFETCH:
+            for label, environment in (
+                ("results", {"PEER_RESULTS": "django-db"}),
+                ("reusing", {"PEER_RESULTS": "django-db", "PEER_REUSE": "1"}),
+                ("plain", {}),
+            ):
+                size = count if label == "plain" else min(count, PEER_TASKS)
+                rates[f"{label}/{prefetch}"].append(_celery(stack, size, prefetch, environment))
+    return rates
+
+
+def _ansf(stack: Stack, count: int) -> float:
+    """Tasks per second from the call of submit_many to the last recorded attempt."""
+    stack.coordinator()
+    stack.worker("cpu", SLOTS)
+    workers_ready()
+    submit_many([TaskRequest(definition="noop", payload={"i": i}) for i in range(500)])
+    until(lambda: _recorded() % count == 500 % count, ROUND_SECONDS, "the warm-up")
+    before = _recorded()
+    begun = time.perf_counter()
+    submit_many([TaskRequest(definition="noop", payload={"i": i}) for i in range(count)])
+    until(lambda: _recorded() >= before + count, ROUND_SECONDS, "all tasks")
+    elapsed = time.perf_counter() - begun
+    stack.stop_processes()
+    Attempt.objects.all().delete()
+    return count / elapsed
+
+
+def _recorded() -> int:
+    return Attempt.objects.filter(outcome="succeeded").count()
+
+
+def _celery(stack: Stack, count: int, prefetch: int, extra: Mapping[str, str]) -> float:
+    """Tasks per second from the first publish to the last result, or to the empty queue."""
+    worker = stack.start_celery("benchmarks.peer", SLOTS, {**extra, "PEER_PREFETCH": str(prefetch)})
+    assert stack.broker is not None  # noqa: S101 - started with the stack
+    peer_app.conf.broker_url = stack.broker.url
+    try:
+        _wait_for_peer(stack, worker)
+        before = _results(stack)
+        begun = time.perf_counter()
+        with peer_app.connection_for_write() as connection, connection.Producer() as producer:
+            for number in range(count):
+                peer_noop.apply_async(kwargs={"i": number}, producer=producer)
+        if extra.get("PEER_RESULTS"):
+            until(lambda: _results(stack) >= before + count, ROUND_SECONDS, "the peer's results")
+        else:
+            until(lambda: _waiting(stack) == 0, ROUND_SECONDS, "the peer's queue")
+        return count / (time.perf_counter() - begun)
+    finally:
+        worker.stop(deadline_s=10.0)
+
+
+def _wait_for_peer(stack: Stack, worker: Process) -> None:
+    del worker
+    until(lambda: bool(peer_app.control.ping(timeout=0.5)), 60.0, f"the peer on {stack.kind}")
+
+
+def _results(stack: Stack) -> int:
+    rows = stack.query("SELECT count(*) FROM django_celery_results_taskresult")
+    return int(rows[0][0])
+
+
+def _waiting(stack: Stack) -> int:
+    """Messages not yet handed to a worker (Valkey: not yet acknowledged, which is stricter)."""
+    assert stack.broker is not None  # noqa: S101 - started with the stack
+    if stack.kind == "embedded":
+        client = redis.Redis.from_url(stack.broker.url)
+        with client:
+            return int(client.llen("peer")) + int(client.hlen("unacked"))  # type: ignore[arg-type]
+    with Connection(stack.broker.url) as connection:
+        answer = connection.default_channel.queue_declare("peer", passive=True)
+        return int(answer.message_count)

@@ -1,0 +1,46 @@
+"""What the figures have to reach, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound on one figure."""
+
+    scenario: str
+    figure: str
+    bound: float
+    direction: Literal["at_least", "at_most"]
+
+    def met_by(self, value: float) -> bool:
+        """Whether a value reaches it."""
+        return value >= self.bound if self.direction == "at_least" else value <= self.bound
+
+    def __str__(self) -> str:
+        sign = "≥" if self.direction == "at_least" else "≤"
+        return f"{sign} {self.bound:g}"
+
+
+TARGETS = (
+    Target("throughput", "factor", 15, "at_least"),
+    Target("throughput", "factor_without_results", 2, "at_least"),
+    Target("throughput", "embedded_factor", 15, "at_least"),
+    Target("throughput", "embedded_factor_without_results", 2, "at_least"),
+    Target("latency", "p95_ms", 50, "at_most"),
+    Target("latency", "embedded_p95_ms", 50, "at_most"),
+    Target("bus", "messages_per_s", 10_000, "at_least"),
+    Target("priorities", "inversions", 0, "at_most"),
+    Target("priorities", "embedded_inversions", 0, "at_most"),
+    Target("backlog", "submit_per_s", 10_000, "at_least"),
+    Target("backlog", "rest_per_s", 4_000, "at_least"),
+    Target("backlog", "list_ms", 300, "at_most"),
+    Target("backlog", "admin_ms", 300, "at_most"),
+)
+
+
+def targets_of(scenario: str) -> dict[str, Target]:
+    """A scenario's targets by figure."""
+    return {target.figure: target for target in TARGETS if target.scenario == scenario}
