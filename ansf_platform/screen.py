@@ -151,7 +151,7 @@ class Screen:
         width = max((len(name) for name in pairs), default=0)
         for name, value in pairs.items():
             text = printable(cell(value))
-            if text:
+            if text and value not in ([], {}, ()):
                 shown = Text(f"{name:<{width}}  ", style="dim")
                 self.out.print(shown + Text(text, style=STYLES.get(text, "")), soft_wrap=True)
 

@@ -215,5 +215,6 @@ ANSF = {
     "WINDOW_PER_SLOT": env.integer("ANSF_WINDOW_PER_SLOT", 3),
     "RETENTION_DAYS": env.number("ANSF_RETENTION_DAYS", 30.0),
     "BLOB_DIR": env.text("ANSF_BLOB_DIR"),  # empty: blobs live in a table
+    "FLOWER_URL": env.text("ANSF_FLOWER_URL"),  # where the pages' link to Flower leads
     "ALLOW_PRIVATE_FETCH": env.boolean("ANSF_ALLOW_PRIVATE_FETCH", default=False),
 }

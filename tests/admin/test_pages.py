@@ -122,3 +122,11 @@ def test_a_run_page_shows_its_nodes(desk, world):
 
 def test_a_list_of_runs_says_where_their_tasks_stand(desk, world):
     assert "1 ready" in content_of(desk.get("/admin/coordination/run/"))
+
+
+def test_flower_is_linked_where_its_address_is_known(desk, settings):
+    without = content_of(desk.get("/admin/"))
+    settings.ANSF = {**settings.ANSF, "FLOWER_URL": "http://127.0.0.1:5555/"}
+
+    assert ">Flower</a>" not in without
+    assert 'href="http://127.0.0.1:5555/"' in content_of(desk.get("/admin/"))
