@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import schemathesis
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
@@ -32,9 +34,15 @@ def schema(api, definition, submitted, monkeypatch):
     """The document, with a real token and rows to hit."""
     submitted(lane="a", key="k")
     monkeypatch.setattr(endpoint, "MAX_WAIT", 0)  # seconds; nothing would end them here
+    # The end of a request would close the connection that holds this test's transaction. Last,
+    # because Django's test client connects the two again after each of its requests.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
     loaded = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())
     loaded.config.update(headers=api.headers)
-    return loaded
+    yield loaded
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
