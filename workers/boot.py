@@ -90,6 +90,7 @@ def run(pool: str, concurrency: int, profile: Profile, log_level: str) -> int:
     try:
         app.worker_main(
             [
+                "--quiet",
                 "worker",
                 f"--pool={CELERY_POOLS[pool]}",
                 f"--concurrency={concurrency}",

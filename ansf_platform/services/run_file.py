@@ -53,17 +53,17 @@ class AlreadyRunning(ServiceError):
 
 
 class RunFile:
-    """`run.json` beside a lock that the owner holds as long as it lives, however it ends."""
+    """`NAME.json` beside a lock that the owner holds as long as it lives, however it ends."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "run") -> None:
         self.directory = directory
-        self.path = directory / "run.json"
+        self.path = directory / f"{name}.json"
         self._lock: IO[str] | None = None
 
     def claim(self, told: Mapping[str, str] | None = None) -> Self:
         """Become the owner. Raises AlreadyRunning."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        lock = (self.directory / "run.lock").open("w")
+        lock = self.path.with_suffix(".lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
