@@ -32,8 +32,12 @@ def take(check: HealthCheck) -> Measured:
 
 
 def run_now(check: HealthCheck, author: Author) -> Outcome:
-    """Measure on demand, outside any transaction, and record it like the watch does."""
-    measured = take(check)
+    """Measure on demand and record it like the watch does; call it outside any transaction."""
+    return keep(check, take(check), author)
+
+
+def keep(check: HealthCheck, measured: Measured, author: Author) -> Outcome:
+    """Record what was measured on demand, with an audit entry."""
     audit(
         "health_check.run",
         "health_check",

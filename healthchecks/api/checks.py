@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 from django.db.models import QuerySet
-from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,11 +18,13 @@ from ansf_platform.requests import request_id
 from ansf_platform.schemas import boolean, choice
 from coordination.api import changes
 from coordination.api.endpoint import CoordinationEndpoint
+from coordination.errors import NotFound
 from healthchecks import definitions, selectors
 from healthchecks.api import shapes
 from healthchecks.definitions import Author
-from healthchecks.measuring import run_now
+from healthchecks.measuring import keep, take
 from healthchecks.models import HealthCheck
+from healthchecks.recording import Measured
 from healthchecks.spec import CheckSpec, spec_of
 
 RUNNERS = threading.BoundedSemaphore(4)  # a run holds a thread for up to the check's timeout
@@ -141,6 +143,28 @@ class CheckRun(CheckEndpoint):
 
     http_method_names = ["post"]
     row: HealthCheck
+    measured: Measured
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Measure before the transaction: a slow target must not hold one open."""
+        super().initial(request, *args, **kwargs)
+        if request.method != "POST":
+            return
+        row = self.visible().filter(pk=kwargs["check_id"]).first()
+        if row is None:
+            raise NotFound(f"there is no health check '{kwargs['check_id']}'")
+        self.refuse_platform(platform=row.tenant_id is None)
+        self.row, self.measured = row, self._measure(row)
+
+    @staticmethod
+    def _measure(row: HealthCheck) -> Measured:
+        if not RUNNERS.acquire(blocking=False):
+            detail = "too many checks are being run on demand: try again, or wait for the watch"
+            raise ProblemError(429, detail, headers={"Retry-After": "5"})
+        try:
+            return take(row)
+        finally:
+            RUNNERS.release()
 
     @operation(
         "Run a health check now",
@@ -150,19 +174,4 @@ class CheckRun(CheckEndpoint):
         answers={200: shapes.RUN},
     )
     def post(self, request: Request, check_id: int) -> Response:
-        self.row = self.check(check_id)
-        self.refuse_platform(platform=self.row.tenant_id is None)
-        return Response({})
-
-    def settle(self, response: HttpResponseBase) -> HttpResponseBase:
-        """Measure after the commit: a slow target must not hold a transaction open."""
-        row = getattr(self, "row", None)
-        if row is None:  # a replayed Idempotency-Key: what was found is told by the readings
-            return response
-        if not RUNNERS.acquire(blocking=False):
-            detail = "too many checks are being run on demand: try again, or wait for the watch"
-            raise ProblemError(429, detail, headers={"Retry-After": "5"})
-        try:
-            return Response(shapes.render_run(run_now(row, self.author)))
-        finally:
-            RUNNERS.release()
+        return Response(shapes.render_run(keep(self.row, self.measured, self.author)))

@@ -185,6 +185,25 @@ def test_a_tenants_check_run_on_demand_reaches_no_private_address(call, site):
     assert site.asked == []
 
 
+def test_a_run_with_an_idempotency_key_is_recorded_once_and_answered_alike(root, listener):
+    check = create(None, CheckSpec(name="p", kind="tcp", target=listener.target), COMMAND)
+    ask = {"content_type": "application/json", "headers": {"Idempotency-Key": "k1"}}
+
+    first, again = (root.post(f"{PATH}/{check.pk}/run", **ask) for _ in range(2))
+
+    assert first.json() == again.json()
+    assert first.json()["state"] == "ok"
+    assert Reading.objects.count() == 1
+
+
+def test_a_run_of_nothing_is_404_and_other_methods_measure_nothing(root):
+    check = create(None, CheckSpec(name="p", kind="memory"), COMMAND)
+
+    assert root.post(f"{PATH}/999/run", content_type="application/json").status_code == 404
+    assert root.get(f"{PATH}/{check.pk}/run").status_code == 405
+    assert Reading.objects.count() == 0
+
+
 def test_too_many_runs_at_once_are_429(call, monkeypatch):
     path = call("POST", "", NEW)["Location"]
     monkeypatch.setattr(checks.RUNNERS, "acquire", lambda **_: False)

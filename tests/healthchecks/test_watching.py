@@ -1,13 +1,10 @@
-"""The watch: in this process round by round, and as real processes."""
+"""The watch, round by round in this process."""
 
 from __future__ import annotations
 
-import json
 import logging
-import signal
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 from django.db import OperationalError
@@ -23,11 +20,6 @@ from healthchecks.runner import AllStuck, Runner
 from healthchecks.spec import CheckSpec
 from healthchecks.watching import Watch
 
-HOLDER = (
-    "from coordination.models import Lease; from django.db.models.functions import Now\n"
-    "lease = Lease.objects.filter(name='watch', expires_at__gt=Now()).first()\n"
-    "print(lease.holder.split(':')[1] if lease else 0)"
-)
 DEADLINE = 20.0  # seconds
 
 
@@ -204,78 +196,3 @@ def test_a_stopped_watch_resigns(watch):
     watch.run()
 
     assert watch.lease.resigned
-
-
-# --- real processes -------------------------------------------------------------------------
-@contextmanager
-def migrated(installation):
-    here = installation()
-    assert here.run("migrate", "-v0").returncode == 0
-    yield here
-
-
-def checks_of(here):
-    answer = here.run("check", "list", "--json")
-    assert answer.returncode == 0, answer.stderr
-    return {row["name"]: row for row in json.loads(answer.stdout)["checks"]}
-
-
-PORT = "- {{name: port, kind: tcp, target: '{}', interval: 1, timeout: 1, rise: 1, fall: 2}}"
-
-
-@pytest.mark.slow
-def test_a_watch_process_writes_readings_and_flips_when_a_port_dies_and_ends_on_sigterm(
-    installation, listener
-):
-    with migrated(installation) as here:
-        applied = here.run("check", "apply", "-", stdin=PORT.format(listener.target))
-        assert applied.returncode == 0, applied.stderr
-        with here.running("manage.py", "watch") as process:
-            assert wait_until(
-                lambda: checks_of(here)["port"]["state"] == "ok", DEADLINE, every_s=0.2
-            )
-            listener.stop()
-            assert wait_until(
-                lambda: checks_of(here)["port"]["state"] == "failed", DEADLINE, every_s=0.2
-            )
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
-            log = process.stderr.read()
-
-    assert "port: unknown → ok" in log
-    assert "port: ok → failed" in log
-    assert {"database", "watch", "disk"} <= set(checks_of(here))
-    assert "Traceback" not in log
-
-
-@pytest.mark.slow
-def test_of_two_watches_one_measures_and_the_other_takes_over(installation):
-    with migrated(installation) as here, here.running("manage.py", "watch") as first:
-        assert wait_until(lambda: holder_pid(here) == first.pid, DEADLINE, every_s=0.2)
-        with here.running("manage.py", "watch") as second:
-            lines = follow(second)
-            assert wait_until(lambda: any("waiting" in line for line in lines), DEADLINE)
-            assert holder_pid(here) == first.pid
-            assert not any("→" in line for line in lines)
-
-            first.kill()
-
-            assert wait_until(lambda: holder_pid(here) == second.pid, DEADLINE, every_s=0.2)
-            assert wait_until(lambda: any("leads with term 2" in line for line in lines), DEADLINE)
-            second.send_signal(signal.SIGINT)
-            assert second.wait(10) == 130
-
-
-def follow(process):
-    lines = []
-    thread = threading.Thread(
-        target=lambda: [lines.append(line) for line in iter(process.stderr.readline, "")],
-        daemon=True,
-    )
-    thread.start()
-    return lines
-
-
-def holder_pid(here):
-    answer = here.run("shell", "-v0", "-c", HOLDER)
-    return int(answer.stdout.strip() or 0)
