@@ -36,8 +36,10 @@ def as_problem(error: CoordinationError) -> ProblemError:
         case NotFound():
             return ProblemError(404, error.detail)
         case Refused():
-            existing = {} if error.existing is None else {"existing": str(error.existing)}
-            return ProblemError(409, error.detail, **existing)
+            problem = ProblemError(409, error.detail)
+            if error.existing is not None:
+                problem.members["existing"] = str(error.existing)
+            return problem
         case Invalid():
             return refuse_items(error.errors)
     return ProblemError(422, error.detail)

@@ -1,19 +1,16 @@
-"""Swarms, agents, definitions, schedules and lanes: made, changed, switched, removed."""
+"""Swarms, agents, definitions and schedules: made, changed, switched, removed."""
 
 from __future__ import annotations
-
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from ansf_platform.accounts.models import AuditEntry
-from coordination.models import Agent, Lane, Schedule, Status, Swarm, Task, TaskDefinition
+from coordination.models import Agent, Schedule, Swarm, Task, TaskDefinition
 
 pytestmark = pytest.mark.django_db
 
 HANDLER = "tests.api.add"  # registered by conftest
-ONE = {"name": "a", "definition": "demo.add"}
 
 
 def actions():
@@ -287,145 +284,3 @@ class TestSchedules:
 
         firing = api.get("schedules/nightly/firings").json()["items"][0]
         assert (firing["task"], firing["skipped"]) == (None, "still running")
-
-
-class TestLanes:
-    def test_a_halted_lane_goes_on_when_its_head_is_skipped(self, api, submitted, problem):
-        first, second = submitted(lane="orders/1"), submitted(lane="orders/1")
-        lane = api.get("lanes?key=orders/1").json()["items"][0]
-        assert (lane["waiting"], lane["halted"]) == (2, False)
-        assert api.get(f"lanes/{lane['id']}").json()["head"] == first
-        problem(api.post(f"lanes/{lane['id']}/skip"), 409)
-        Task.objects.filter(pk=first).update(status=Status.DEAD)
-        Lane.objects.update(halted=True)
-        Lane.objects.get()
-        from_lane = api.post(f"lanes/{lane['id']}/skip")
-
-        assert from_lane.status_code == 200
-        assert from_lane.json()["halted"] is False
-        assert second != first
-        assert actions()[-1] == "lane.skip"
-
-    def test_what_a_dead_head_does_is_changed(self, api, submitted):
-        submitted(lane="a")
-        lane = api.get("lanes").json()["items"][0]
-
-        changed = api.patch(f"lanes/{lane['id']}", {"on_dead": "skip"}).json()
-        assert (changed["on_dead"], changed["revision"]) == ("skip", 2)
-
-
-class TestRuns:
-    def body(self, **change):
-        nodes = [
-            {"name": "a", "definition": "demo.add", "payload": {"x": 1}},
-            {"name": "b", "definition": "demo.add", "payload": {"x": 2}, "priority": 9},
-        ]
-        return {"name": "r", "nodes": nodes, "edges": [{"parent": "a", "child": "b"}], **change}
-
-    def test_a_run_is_submitted_shown_and_cancelled(self, api, definition, problem):
-        made = api.post("runs", self.body())
-        assert made.status_code == 202
-
-        shown = api.get(made["Location"].removeprefix("/api/v1/")).json()
-        assert shown["status"] == "running"
-        assert [(n["name"], n["status"], n["parents"]) for n in shown["nodes"]] == [
-            ("a", "ready", []),
-            ("b", "blocked", ["a"]),
-        ]
-        assert len(api.get(f"tasks?run={shown['id']}").json()["items"]) == 2
-        assert [r["id"] for r in api.get("runs?name=r").json()["items"]] == [shown["id"]]
-
-        api.post(f"runs/{shown['id']}/cancel")
-        assert api.get(f"runs/{shown['id']}").json()["status"] == "cancelled"
-        problem(api.post(f"runs/{shown['id']}/cancel"), 409)
-        assert actions() == ["run.submit", "run.cancel"]
-
-    @pytest.mark.parametrize(
-        ("change", "field"),
-        [
-            ({"edges": [{"parent": "a", "child": "b"}, {"parent": "b", "child": "a"}]}, None),
-            ({"edges": [{"parent": "a", "child": "c"}]}, "/edges/0"),
-            ({"edges": [{"parent": "a", "child": "a"}]}, None),
-            ({"nodes": []}, "/nodes"),
-            ({"nodes": [{**ONE, "definition": "no"}], "edges": []}, "/nodes/0/definition"),
-            ({"nodes": [ONE], "edges": []}, "/nodes/0/payload"),
-            ({"name": ""}, "/name"),
-            ({"nodes": [5]}, "/nodes/0"),
-        ],
-    )  # fmt: skip
-    def test_a_wrong_graph_is_422_and_stores_nothing(self, api, definition, problem, change, field):
-        told = problem(api.post("runs", self.body(**change)), 422)
-
-        assert field is None or field in [error["field"] for error in told["errors"]]
-        assert Task.objects.count() == 0
-
-
-class TestDeadLetters:
-    def dead(self, submitted, number, reason="ValueError"):
-        ids = [submitted() for _ in range(number)]
-        Task.objects.filter(pk__in=ids).update(
-            status=Status.DEAD, reason=reason, finished_at=timezone.now()
-        )
-        return ids
-
-    def test_dead_letters_are_listed_by_error(self, api, submitted):
-        self.dead(submitted, 2)
-        self.dead(submitted, 1, "OSError")
-
-        assert len(api.get("dead-letters").json()["items"]) == 3
-        found = api.get("dead-letters?error_type=OSError&ended_after=2001-01-01T00:00:00Z")
-        assert [item["reason"] for item in found.json()["items"]] == ["OSError"]
-
-    def test_replay_by_id_tells_what_became_of_each(self, api, submitted):
-        dead, ready, unknown = self.dead(submitted, 1)[0], submitted(), str(uuid4())
-
-        response = api.post("dead-letters/replay", {"ids": [dead, ready, unknown]})
-
-        assert response.status_code == 202
-        assert response.json()["outcomes"] == {
-            dead: "replayed",
-            ready: "not_ended",
-            unknown: "missing",
-        }
-        assert actions()[-1] == "dead.replay"
-
-    def test_replay_by_filter_is_bounded_and_says_if_there_is_more(self, api, submitted):
-        self.dead(submitted, 3)
-        self.dead(submitted, 1, "OSError")
-        body = {"filter": {"error_type": "ValueError"}, "limit": 2}
-
-        first = api.post("dead-letters/replay", body).json()
-        second = api.post("dead-letters/replay", body).json()
-
-        assert (first["replayed"], first["more"]) == (2, True)
-        assert (second["replayed"], second["more"]) == (1, False)
-        assert Task.objects.filter(status=Status.DEAD).count() == 1
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            {},
-            {"ids": []},
-            {"ids": ["x"]},
-            {"ids": [str(uuid4())] * 1001},
-            {"ids": [str(uuid4())], "filter": {}},
-            {"filter": {}, "limit": 1001},
-            {"filter": {"status": "dead"}},
-            {"filter": {"ended_after": "yesterday"}},
-        ],
-    )
-    def test_a_wrong_replay_is_422(self, api, problem, body):
-        problem(api.post("dead-letters/replay", body), 422)
-
-    def test_replaying_needs_its_own_scope(self, api_with, problem):
-        problem(api_with("tasks:write").post("dead-letters/replay", {"filter": {}}), 403)
-
-
-def test_queues_tell_what_waits(api, submitted):
-    submitted(priority=9)
-    submitted(priority=2)
-
-    items = api.get("queues?pool=cpu").json()["items"]
-
-    assert [(item["priority"], item["ready"]) for item in items] == [(9, 1), (2, 1)]
-    assert api.get("queues?pool=io").json()["items"] == []
