@@ -93,22 +93,29 @@ def probe_profile(url: str, *, patience: float = CONNECT_TIMEOUT) -> Profile:
     while True:
         with Connection(url, connect_timeout=CONNECT_TIMEOUT) as connection:
             try:
-                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
                 server = getattr(connection.connection, "server_properties", {}) or {}
                 return profile_for(server, connection.transport_cls)
-            except (*connection.recoverable_connection_errors, OSError) as error:
+            except _lost(connection) as error:
                 if time.monotonic() >= give_up:
                     message = f"no broker answers at {connection.as_uri()}: {error}"
                     raise BrokerUnreachable(message) from error
         time.sleep(0.2)
 
 
+def _lost(connection: Connection) -> tuple[type[BaseException], ...]:
+    """What the transport raises when there is no connection to be had."""
+    return (OSError, *connection.recoverable_connection_errors)
+
+
 def use_profile(celery: Celery, profile: Profile) -> None:
     """Make `celery` declare and consume the queues of `profile`."""
-    celery.conf.task_queues = [profile.queue(pool) for pool in POOLS]
-    celery.conf.task_default_queue = profile.queue_name("cpu")
-    celery.conf.task_default_exchange = ""
-    celery.conf.task_default_routing_key = profile.queue_name("cpu")
+    celery.conf.update(
+        task_queues=[profile.queue(pool) for pool in POOLS],
+        task_default_queue=profile.queue_name("cpu"),
+        task_default_exchange="",
+        task_default_routing_key=profile.queue_name("cpu"),
+    )
 
 
 def _transport_options(url: str) -> dict[str, Any]:

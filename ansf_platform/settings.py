@@ -207,7 +207,7 @@ LOGGING: dict[str, Any] = {
 }
 
 # --- coordination -------------------------------------------------------------------------
-ANSF = {
+ANSF: dict[str, Any] = {
     # Waited seconds that lift a task's effective priority by one; 0 turns aging off.
     "AGING_STEP_SECONDS": env.number("ANSF_AGING_STEP_SECONDS", 60.0),
     # Envelopes in the broker per worker slot: deep enough to keep a slot busy, shallow enough

@@ -30,12 +30,12 @@ CREATE TABLE IF NOT EXISTS bench_effect (task_id varchar(32) NOT NULL, fence big
 
 
 @shared_task(name="bench.noop")
-def noop(**payload: Any) -> None:
+def noop(**_: Any) -> None:
     """Nothing."""
 
 
 @shared_task(name="bench.sleep")
-def sleep(seconds: float, **payload: Any) -> dict[str, float]:
+def sleep(seconds: float, **_: Any) -> dict[str, float]:
     """Wait, looking at the cancel flag."""
     ctx = current()
     ctx.log(f"sleeping {seconds} s")
@@ -47,19 +47,19 @@ def sleep(seconds: float, **payload: Any) -> dict[str, float]:
 
 
 @shared_task(name="bench.fail")
-def fail(**payload: Any) -> None:
+def fail(**_: Any) -> None:
     """Raise, always."""
     raise RuntimeError("asked to fail")
 
 
 @shared_task(name="bench.die")
-def die(**payload: Any) -> None:
+def die(**_: Any) -> None:
     """Kill the process that runs it."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @shared_task(name="bench.spin")
-def spin(seconds: float, **payload: Any) -> None:
+def spin(seconds: float, **_: Any) -> None:
     """Burn one core."""
     give_up = time.process_time() + seconds
     while time.process_time() < give_up:

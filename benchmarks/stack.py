@@ -15,27 +15,35 @@ from typing import Any, Literal, Self
 
 from django.db import connection
 
+from ansf_platform.services.ports import LOOPBACK, free_port
 from ansf_platform.services.postgres import Postgres
-from ansf_platform.services.process import Launch, Process, run_to_end, spawn_logged
+from ansf_platform.services.probes import http_answers
+from ansf_platform.services.process import (
+    Launch,
+    Process,
+    run_to_end,
+    spawn_logged,
+    wait_ready,
+)
 from ansf_platform.services.rabbitmq import RabbitMQ
 from ansf_platform.services.valkey import Valkey
 
 Kind = Literal["embedded", "full"]
 ROOT = Path(__file__).resolve().parent.parent
 MIGRATE_SECONDS = 120.0
+WEB_SECONDS = 30.0
 
 
 class Stack:
     """Services and processes of one system; a context manager that ends them all."""
 
-    def __init__(
-        self, kind: Kind, directory: Path, extra: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, kind: Kind, directory: Path, extra: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.directory = directory
         self.extra = dict(extra or {})
         self.postgres: Postgres | None = None
         self.broker: RabbitMQ | Valkey | None = None
+        self.valkey: Valkey | None = None
         self.processes: dict[str, Process] = {}
         self._exits = ExitStack()
 
@@ -54,9 +62,11 @@ class Stack:
     def _start_services(self) -> None:
         if self.kind == "full":
             self.postgres = self._exits.enter_context(Postgres(durable=False))
-            self.broker = self._exits.enter_context(RabbitMQ())
+            # Without its HTTP interface the node boots and ends sooner.
+            self.broker = self._exits.enter_context(RabbitMQ(management=False))
+            self.valkey = self._exits.enter_context(Valkey())
         else:
-            self.broker = self._exits.enter_context(Valkey())
+            self.valkey = self.broker = self._exits.enter_context(Valkey())
         self.manage("migrate", "--verbosity=0")
 
     @property
@@ -70,10 +80,12 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What the processes of this system see."""
         assert self.broker is not None  # noqa: S101 - started in __enter__
+        assert self.valkey is not None  # noqa: S101 - the same
         return {
             **os.environ,
             "DATABASE_URL": self.database_url,
             "BROKER_URL": self.broker.url,
+            "REDIS_URL": self.valkey.url,
             "SECRET_KEY": "only-for-measuring",
             "DEBUG": "0",
             "ANSF_STATE_DIR": str(self.directory),
@@ -91,13 +103,14 @@ class Stack:
 
     def start(self, name: str, *arguments: str) -> Process:
         """Start a long-running command under a name; its output goes to a log file."""
-        process = spawn_logged(self._launch(arguments), self.log(name))
+        return self._keep(name, self._launch(arguments, name))
+
+    def _keep(self, name: str, launch: Launch) -> Process:
+        process = spawn_logged(launch, self.log(name))
         self.processes[name] = process
         return process
 
-    def start_celery(
-        self, application: str, concurrency: int, extra: Mapping[str, str]
-    ) -> Process:
+    def start_celery(self, application: str, concurrency: int, extra: Mapping[str, str]) -> Process:
         """Start a plain Celery worker of another application on the same servers."""
         command = (sys.executable, "-m", "celery", "-A", application, "worker")
         options = (f"--concurrency={concurrency}", "--loglevel=WARNING", "--without-gossip")
@@ -119,6 +132,18 @@ class Stack:
         arguments = ("worker", "--pool", pool, "--concurrency", str(concurrency))
         return self.start(name or f"worker-{pool}", *arguments)
 
+    def web(self, name: str = "web") -> str:
+        """Start the web server and wait for it; the address it answers at."""
+        port = free_port()
+        command = (
+            *(sys.executable, "-m", "uvicorn", "ansf_platform.asgi:application"),
+            *("--host", LOOPBACK, "--port", str(port), "--log-level", "warning"),
+        )
+        process = self._keep(name, self._named(command, name))
+        address = f"http://{LOOPBACK}:{port}"
+        wait_ready(process, lambda: http_answers(f"{address}/livez"), WEB_SECONDS, self.log(name))
+        return address
+
     def log(self, name: str) -> Path:
         """Where a process's output goes."""
         return self.directory / f"{name}.log"
@@ -132,6 +157,9 @@ class Stack:
             process.stop(deadline_s=5.0)
         self.processes.clear()
 
-    def _launch(self, arguments: Sequence[str]) -> Launch:
-        command = (sys.executable, str(ROOT / "manage.py"), *arguments)
-        return Launch(command, env=self.environment, cwd=ROOT)
+    def _launch(self, arguments: Sequence[str], name: str = "command") -> Launch:
+        return self._named((sys.executable, str(ROOT / "manage.py"), *arguments), name)
+
+    def _named(self, command: Sequence[str], name: str) -> Launch:
+        # PostgreSQL then tells in pg_stat_activity whose session it is.
+        return Launch(command, env={**self.environment, "PGAPPNAME": name}, cwd=ROOT)

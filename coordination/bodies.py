@@ -150,7 +150,7 @@ class DirectoryStore:
 
 def blob_store() -> BlobStore:
     """The store that ``ANSF_BLOB_DIR`` chooses."""
-    directory = settings.ANSF["BLOB_DIR"]
+    directory: str = settings.ANSF["BLOB_DIR"]
     return DirectoryStore(Path(directory)) if directory else TableStore()
 
 

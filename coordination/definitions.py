@@ -46,7 +46,7 @@ def define(tenant: Tenant, name: str, **columns: Any) -> TaskDefinition:
 
 def check(definition: TaskDefinition) -> list[ItemError]:
     """What is wrong with a definition that is not stored yet."""
-    errors = []
+    errors: list[ItemError] = []
     try:
         definition.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:

@@ -85,7 +85,7 @@ class Dispatcher:
         for row in sql.fetch(_IN_FLIGHT):
             envelopes[row["pool"]] += row["envelopes"]
             held[row["agent_id"]] += row["envelopes"]
-        window = settings.ANSF["WINDOW_PER_SLOT"]
+        window: int = settings.ANSF["WINDOW_PER_SLOT"]
         room = {pool: count * window - envelopes[pool] for pool, count in slots.items()}
         groups = [group for group in groups if room[group["pool"]] > 0]
         if not groups:
@@ -95,9 +95,7 @@ class Dispatcher:
         dispatched = 0
         for pool, candidates in found.items():
             shares = self._current_shares(candidates, held)
-            parcels = choose(
-                candidates, shares, self.clocks[pool], room[pool], self.sizes.of
-            )
+            parcels = choose(candidates, shares, self.clocks[pool], room[pool], self.sizes.of)
             dispatched += self._send(term, pool, parcels)
             for parcel in parcels:
                 held[parcel.agent_id] += 1
@@ -199,7 +197,7 @@ def _read_shares() -> dict[int, tuple[float, float, list[Agent]]]:
         capabilities = {*agent.capabilities, *agent.swarm.capabilities}
         agent.capabilities = sorted(capabilities)
         agents[agent.swarm_id].append(agent)
-    default_step = settings.ANSF["AGING_STEP_SECONDS"]
+    default_step: float = settings.ANSF["AGING_STEP_SECONDS"]
     rows = sql.fetch("SELECT id, weight, aging_seconds FROM coordination_swarm")
     return {
         row["id"]: (

@@ -128,9 +128,7 @@ def leave(ended: Iterable[tuple[UUID, int, Status]]) -> list[UUID]:
     if halting:
         sql.change(_HALT, {"wanted": [{"id": lane} for lane in halting], "halted": True})
     after = _heads(wanted)
-    return [
-        head for lane, head in after.items() if before[lane] in gone and lane not in halting
-    ]
+    return [head for lane, head in after.items() if before[lane] in gone and lane not in halting]
 
 
 def _heads(wanted: Sequence[dict[str, int]]) -> dict[int, UUID]:

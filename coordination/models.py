@@ -18,7 +18,6 @@ from ansf_platform.accounts.models import Tenant
 from coordination.ids import uuid7
 
 
-
 class Status(models.TextChoices):
     """Where a task stands. There is no ``failed``: that is an attempt's outcome."""
 
@@ -51,13 +50,9 @@ IN_FLIGHT = frozenset({Status.DISPATCHED, Status.RUNNING})
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset({Status.READY, Status.CANCELLED, Status.EXPIRED}),
-    Status.BLOCKED: frozenset(
-        {Status.READY, Status.SCHEDULED, Status.CANCELLED, Status.EXPIRED}
-    ),
+    Status.BLOCKED: frozenset({Status.READY, Status.SCHEDULED, Status.CANCELLED, Status.EXPIRED}),
     Status.READY: frozenset({Status.DISPATCHED, Status.CANCELLED, Status.EXPIRED}),
-    Status.DISPATCHED: frozenset(
-        {Status.RUNNING, Status.READY, Status.CANCELLED, Status.EXPIRED}
-    ),
+    Status.DISPATCHED: frozenset({Status.RUNNING, Status.READY, Status.CANCELLED, Status.EXPIRED}),
     Status.RUNNING: frozenset(
         {
             Status.SUCCEEDED,
@@ -249,7 +244,9 @@ class WorkerNode(models.Model):
     pid = models.PositiveIntegerField()
     concurrency = models.PositiveIntegerField()
     free_slots = models.PositiveIntegerField(default=0)
-    idle_beats = models.PositiveIntegerField(default=0, help_text="Beats in a row with a free slot.")
+    idle_beats = models.PositiveIntegerField(
+        default=0, help_text="Beats in a row with a free slot."
+    )
     stuck = models.PositiveIntegerField(default=0, help_text="Threads past their hard limit.")
     draining = models.BooleanField(default=False)
     claims = models.JSONField(default=list)
@@ -533,9 +530,7 @@ class Schedule(models.Model):
     payload = models.JSONField(default=dict, blank=True)
     priority = models.PositiveSmallIntegerField(null=True, blank=True, validators=PRIORITY_RANGE)
     cron = models.CharField(max_length=100, blank=True)
-    interval_seconds = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(1.0)]
-    )
+    interval_seconds = models.FloatField(null=True, blank=True, validators=[MinValueValidator(1.0)])
     timezone = models.CharField(max_length=50, default="UTC")
     catch_up = models.CharField(max_length=6, choices=CatchUp.choices, default=CatchUp.LATEST)
     overlap = models.CharField(max_length=5, choices=Overlap.choices, default=Overlap.SKIP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -14,7 +15,9 @@ from coordination.models import TaskDefinition
 MAX_ERRORS = 10  # per item: enough to mend it, bounded for a bulk of 10 000
 MAX_SHOWN = 200  # characters of a message
 
-_validators: dict[int, Draft202012Validator | None] = {}
+MOST_VALIDATORS = 10_000
+
+_validators: dict[tuple[int, datetime], Draft202012Validator | None] = {}
 
 
 def check(definition: TaskDefinition, payload: Any, index: int | None) -> list[ItemError]:
@@ -31,11 +34,15 @@ def check(definition: TaskDefinition, payload: Any, index: int | None) -> list[I
 
 
 def _validator(definition: TaskDefinition) -> Draft202012Validator | None:
-    # Versions never change, so the cache needs no expiry; definitions are few.
-    if definition.pk not in _validators:
+    # Versions never change, so the cache needs no expiry. An id alone is not enough: one that
+    # was rolled back is given again.
+    key = (definition.pk, definition.created_at)
+    if key not in _validators:
+        if len(_validators) >= MOST_VALIDATORS:
+            _validators.clear()
         schema = definition.schema
-        _validators[definition.pk] = Draft202012Validator(schema) if schema else None
-    return _validators[definition.pk]
+        _validators[key] = Draft202012Validator(schema) if schema else None
+    return _validators[key]
 
 
 def _pointer(path: Iterable[Any]) -> str:
@@ -66,4 +73,3 @@ def _foreign_references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _foreign_references(value)
-

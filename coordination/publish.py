@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import queue
 import threading
 import time
@@ -119,7 +120,7 @@ class Publisher:
                 return
 
     def _serve(self, connection: Connection) -> None:
-        connection.ensure_connection(max_retries=1, timeout=CONFIRM_SECONDS)
+        connection.ensure_connection(max_retries=1, timeout=int(CONFIRM_SECONDS))
         sender = make_sender(self.app, self.profile, connection)
         self._connected.set()
         while not (self._stopping.is_set() and self._batches.empty()):
@@ -172,7 +173,7 @@ def message_for(app: Celery, envelope: Envelope) -> tuple[dict[str, Any], dict[s
             "definition": envelope.definition_id,
             "members": [[task.hex, fence] for task, fence in envelope.members],
         },
-        time_limit=envelope.time_limit,
+        time_limit=math.ceil(envelope.time_limit),
         shadow=envelope.handler,
         ignore_result=True,
         argsrepr="()",  # spelt out they would cost more than all the rest
@@ -189,7 +190,9 @@ class BatchSender:
     def __init__(self, app: Celery, profile: Profile, connection: Connection) -> None:
         self.app = app
         self.profile = profile
-        self.producer = Producer(connection.default_channel, serializer="json", auto_declare=False)
+        self.producer: Any = Producer(
+            connection.default_channel, serializer="json", auto_declare=False
+        )
 
     def keep_alive(self) -> None:
         """Nothing to do: such a server drops nobody for being silent."""
@@ -218,7 +221,8 @@ class ConfirmingSender:
         self.app = app
         self.profile = profile
         self.connection = connection
-        self.channel: Any = connection.default_channel
+        channel: Any = connection.default_channel  # py-amqp's: kombu's types do not know it
+        self.channel = channel
         self.channel.confirm_select()
         self.channel.events["basic_ack"].add(self._on_ack)
         self.channel.events["basic_nack"].add(self._on_nack)

@@ -29,7 +29,7 @@ _DELETE = "DELETE FROM coordination_task WHERE id IN (SELECT old.id FROM @rows(o
 
 def prune_tasks(term: int, *, days: float | None = None, limit: int = BATCH) -> int:
     """Delete one batch of tasks that ended longer ago than the retention; how many."""
-    kept = settings.ANSF["RETENTION_DAYS"] if days is None else days
+    kept: float = settings.ANSF["RETENTION_DAYS"] if days is None else days
     before = first_uuid7_at(rows.database_now() - timedelta(days=kept))
     bound = {
         "after": UUID(int=0),
@@ -45,11 +45,8 @@ def prune_tasks(term: int, *, days: float | None = None, limit: int = BATCH) -> 
 
 
 def _delete(ids: list[UUID]) -> None:
-    digests = set(
-        TaskBody.objects.filter(task_id__in=ids, blob_sha256__isnull=False).values_list(
-            "blob_sha256", flat=True
-        )
-    )
+    blobs = TaskBody.objects.filter(task_id__in=ids, blob_sha256__isnull=False)
+    digests = {str(digest) for digest in blobs.values_list("blob_sha256", flat=True)}
     Attempt.objects.filter(task_id__in=ids).delete()
     TaskBody.objects.filter(task_id__in=ids).delete()
     Edge.objects.filter(child_id__in=ids).delete()

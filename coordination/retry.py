@@ -19,5 +19,5 @@ class Backoff:
 
     def delay(self, attempts: int, share: float) -> float:
         """Seconds to wait after `attempts` attempts; `share` is uniform in [0, 1)."""
-        longest = self.seconds * 2 ** min(max(attempts, 1) - 1, _MAX_DOUBLINGS)
+        longest = self.seconds * 2.0 ** min(max(attempts, 1) - 1, _MAX_DOUBLINGS)
         return share * min(longest, self.cap_seconds)

@@ -61,7 +61,7 @@ def insert(tasks: Sequence[NewTask], tenant_id: int, now: datetime) -> None:
             with cursor.copy(_COPY) as copy:
                 copy.write("".join(_copy_line(row) for row in values))
         else:
-            cursor.executemany(_INSERT, values)
+            cursor.executemany(_INSERT, list(values))
 
 
 def _values(task: NewTask, tenant_id: int, now: datetime) -> tuple[Any, ...]:

@@ -153,8 +153,7 @@ def _place(
     """Give each task its run, its rank and the number of parents it waits for."""
     parents = Counter(edge.child for edge in edges)
     seconds = {
-        node.name: 1.0 if node.expected_seconds is None else node.expected_seconds
-        for node in nodes
+        node.name: 1.0 if node.expected_seconds is None else node.expected_seconds for node in nodes
     }
     ranks = upward_ranks([Arrow(edge.parent, edge.child) for edge in edges], seconds)
     for name, task in tasks.items():

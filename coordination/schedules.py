@@ -7,7 +7,6 @@ second insert of (schedule, due time) changes nothing and submits nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -76,47 +75,40 @@ def _fire_all(schedule: Schedule, now: datetime, term: int) -> int:
             fired += _fire(schedule, due_at)
     with leading(term):
         # Only if nobody changed it meanwhile: an edit arms the schedule anew.
-        Schedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at).update(
-            next_at=following
-        )
+        Schedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at).update(next_at=following)
     return fired
 
 
 def _due_times(schedule: Schedule, now: datetime) -> tuple[list[datetime], datetime | None]:
     """The due times to fire for, by the catch-up policy, and the next one to wait for."""
-    missed = []
-    moment: datetime | None = schedule.next_at
-    for moment in _walk(schedule):
-        if moment is None or moment > now:
-            break
-        missed.append(moment)
-        if len(missed) == MOST_CAUGHT_UP and schedule.catch_up == Schedule.CatchUp.ALL:
-            moment = next_after(schedule, moment)
-            return missed, moment
-        if schedule.catch_up != Schedule.CatchUp.ALL and len(missed) > 1:
-            del missed[0]
-            if schedule.interval_seconds:  # jump over a long outage
-                steps = int((now - missed[-1]).total_seconds() // schedule.interval_seconds)
-                missed[-1] += timedelta(seconds=steps * schedule.interval_seconds)
-                return _kept(schedule, missed, now), next_after(schedule, missed[-1])
-    return _kept(schedule, missed, now), moment
-
-
-def _walk(schedule: Schedule) -> Iterator[datetime | None]:
+    if schedule.catch_up != Schedule.CatchUp.ALL:
+        latest = _latest_until(schedule, now)
+        return _kept(schedule, latest, now), next_after(schedule, latest)
+    missed: list[datetime] = []
     moment = schedule.next_at
-    while moment is not None:
-        yield moment
+    while moment is not None and moment <= now and len(missed) < MOST_CAUGHT_UP:
+        missed.append(moment)
         moment = next_after(schedule, moment)
-    yield None
+    return missed, moment
+
+
+def _latest_until(schedule: Schedule, now: datetime) -> datetime:
+    """The last due time up to now, found without walking through a long outage."""
+    first = schedule.next_at or now
+    if schedule.interval_seconds is not None:
+        steps = int((now - first).total_seconds() // schedule.interval_seconds)
+        return first + timedelta(seconds=steps * schedule.interval_seconds)
+    local = now.astimezone(ZoneInfo(schedule.timezone)) + timedelta(microseconds=1)
+    before: datetime = croniter(schedule.cron, local).get_prev(datetime)
+    return max(first, before)
 
 
 LATE_SECONDS = 60.0  # with catch-up "skip", a firing later than this is left out
 
 
-def _kept(schedule: Schedule, missed: list[datetime], now: datetime) -> list[datetime]:
-    if schedule.catch_up == Schedule.CatchUp.SKIP:
-        return [due for due in missed if (now - due).total_seconds() <= LATE_SECONDS]
-    return missed
+def _kept(schedule: Schedule, due: datetime, now: datetime) -> list[datetime]:
+    late = (now - due).total_seconds() > LATE_SECONDS
+    return [] if late and schedule.catch_up == Schedule.CatchUp.SKIP else [due]
 
 
 _CLAIM_FIRING = """
@@ -152,6 +144,7 @@ def _still_running(schedule: Schedule) -> bool:
     last = schedule.firings.filter(task_id__isnull=False).order_by("-due_at").first()
     return (
         last is not None
+        and last.task_id is not None
         and Task.objects.filter(id=last.task_id).exclude(status__in=TERMINAL).exists()
     )
 
@@ -176,8 +169,6 @@ def run_now(schedule: Schedule) -> Submission:
 
 def set_enabled(schedule: Schedule, *, enabled: bool) -> None:
     """Switch a schedule on (from now on) or off."""
-    Schedule.objects.filter(pk=schedule.pk).update(
-        enabled=enabled, revision=F("revision") + 1
-    )
+    Schedule.objects.filter(pk=schedule.pk).update(enabled=enabled, revision=F("revision") + 1)
     schedule.refresh_from_db()
     arm(schedule)

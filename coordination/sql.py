@@ -58,7 +58,9 @@ _NO_LEAD = "lead AS (SELECT 1 AS ok)"
 @cache
 def _compile(template: str, vendor: str, led: bool) -> str:  # noqa: FBT001 - a cache key
     share = "FOR SHARE" if vendor == "postgresql" else ""
-    return _expand(template.replace("@lead", _LEAD.format(share=share) if led else _NO_LEAD), vendor)
+    return _expand(
+        template.replace("@lead", _LEAD.format(share=share) if led else _NO_LEAD), vendor
+    )
 
 
 def _expand(template: str, vendor: str) -> str:

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
 from coordination import bodies, keys, lanes, payloads, rows, sql
 from coordination.catalogue import Catalogue
@@ -71,7 +73,9 @@ def submit_many(
     With `all_or_nothing` one mistake refuses them all (:class:`Invalid` names each); without,
     the wrong ones are left out and reported.
     """
-    with sql.atomic():
+    # A savepoint where the caller has a transaction: it may go on after a refusal, and must not
+    # then keep the keys and places that the refused batch had taken so far.
+    with transaction.atomic():
         owner = resolve_tenant(tenant)
         now = rows.database_now()
         drafts, errors = draft(Catalogue(owner), requests, now)

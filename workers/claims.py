@@ -52,7 +52,7 @@ class Held:
         """The process that works on a claim."""
         with self._lock:
             request = self._requests.get(claim)
-        return request.worker_pid if request is not None else None
+        return request.child if request is not None else None
 
 
 held = Held()
@@ -64,17 +64,23 @@ class EnvelopeRequest(Request):
     def __init__(self, message: Any, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.claim = uuid.uuid4()
-        self._request_dict["ansf_claim"] = self.claim.hex
+        self.request_dict["ansf_claim"] = self.claim.hex
         held.add(self.claim, self)
 
     @property
     def begun(self) -> bool:
         """Whether a child or thread took it."""
-        return self.worker_pid is not None
+        return self.child is not None
+
+    @property
+    def child(self) -> int | None:
+        """The process that took it (a thread's is this one)."""
+        pid: Any = self.worker_pid
+        return int(pid) if pid is not None else None
 
     def alive(self) -> bool:
         """Whether whoever took it still lives (a zombie does not)."""
-        pid = self.worker_pid
+        pid = self.child
         if pid is None or pid == os.getpid():
             return True
         try:

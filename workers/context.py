@@ -32,7 +32,7 @@ from coordination.models import Outcome, Status
 from workers.journal import Journal
 
 
-class Cancelled(Exception):  # noqa: N818 - an answer, not an error
+class Cancelled(Exception):
     """Raised by :meth:`Context.check_cancelled`: the task ends as cancelled."""
 
 
@@ -40,7 +40,7 @@ class Fenced(RuntimeError):
     """The task was taken back: nothing of this execution may be recorded."""
 
 
-class GiveUp(Exception):  # noqa: N818 - an instruction
+class GiveUp(Exception):
     """Raise it when trying again cannot help: the task goes to dead letters at once."""
 
 

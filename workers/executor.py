@@ -148,9 +148,7 @@ class Batch:
 
         def record() -> lifecycle.Report:
             now = time.monotonic()
-            aged = [
-                item.aged(now - then) for item, then in zip(results, added, strict=True)
-            ]
+            aged = [item.aged(now - then) for item, then in zip(results, added, strict=True)]
             return lifecycle.finish(self.claim, aged)
 
         report = persist(record, FINISH_PATIENCE_SECONDS)
@@ -251,7 +249,7 @@ def _call(
         sender=handler, task_id=identifier, task=handler, args=(), kwargs=kwargs
     )
     value: Any = None
-    state = states.SUCCESS
+    state: str = states.SUCCESS
     try:
         with soft_limit(limit):
             value = handler(**kwargs)

@@ -13,7 +13,8 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 class _Alarm:
     """Whether this process answers SIGALRM; installing it for each member would cost more
-    than the member."""
+    than the member.
+    """
 
     installed = False
 

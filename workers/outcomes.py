@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,33 +86,24 @@ def raised(error: BaseException, attempt: int, policy: Policy) -> Ending:
         return _rejected(error)
     final = isinstance(error, GiveUp | ReferenceBroken) or attempt >= policy.max_attempts
     timed_out = isinstance(error, SoftTimeLimitExceeded)
-    return Ending(
+    ending = Ending(
         Status.DEAD if final else Status.SCHEDULED,
         Outcome.TIMED_OUT if timed_out else Outcome.FAILED,
         retry_in=0.0 if final else policy.backoff.delay(attempt, random.random()),
-        **_described(error),
     )
+    return _because(error, ending)
 
 
 def _asked_to_retry(error: Retry) -> Ending:
-    return Ending(
-        Status.SCHEDULED,
-        Outcome.RETRIED,
-        retry_in=_seconds_until(error.when),
-        **_described(error.exc or error),
-    )
+    ending = Ending(Status.SCHEDULED, Outcome.RETRIED, retry_in=_seconds_until(error.when))
+    return _because(error.exc or error, ending)
 
 
 def _rejected(error: Reject) -> Ending:
-    if error.requeue:
-        return Ending(
-            Status.SCHEDULED,
-            Outcome.RETRIED,
-            charged=False,
-            retry_in=REJECTED_SECONDS,
-            **_described(error),
-        )
-    return Ending(Status.DEAD, Outcome.FAILED, **_described(error))
+    if not getattr(error, "requeue", False):
+        return _because(error, Ending(Status.DEAD, Outcome.FAILED))
+    again = Ending(Status.SCHEDULED, Outcome.RETRIED, charged=False, retry_in=REJECTED_SECONDS)
+    return _because(error, again)
 
 
 def _seconds_until(when: Any) -> float:
@@ -122,11 +113,13 @@ def _seconds_until(when: Any) -> float:
     return max(0.0, float(when or 0.0))
 
 
-def _described(error: BaseException) -> dict[str, str]:
+def _because(error: BaseException, ending: Ending) -> Ending:
+    """The ending with its error spelt out."""
     name = type(error).__name__
-    return {
-        "reason": name[:100],
-        "error_type": name,
-        "error_message": str(error),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
+    return replace(
+        ending,
+        reason=name[:100],
+        error_type=name,
+        error_message=str(error),
+        traceback="".join(traceback.format_exception(error)),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from ansf_platform.accounts.models import AuditEntry, Tenant
 
 
-def record(  # noqa: PLR0913 - the columns of one row
+def record(
     action: str,
     object_type: str,
     object_id: object,

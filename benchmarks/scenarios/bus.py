@@ -29,7 +29,7 @@ def measure(tasks: int | None, rounds: int | None) -> Findings:
             rates = []
             for _ in range(rounds or ROUNDS):
                 rates.append(count / _round(sender, count))
-                connection.default_channel.queue_purge(CLASSIC.queue_name("cpu"))
+                CLASSIC.queue("cpu")(connection.default_channel).purge()
     note = f"persistent, mandatory, confirmed; {count} messages a round, {BATCH} in flight"
     findings.add("messages_per_s", median(rates, "1/s", note))
     return findings

@@ -12,6 +12,7 @@ from coordination.submission import submit
 
 TASKS = 300
 WARM_UP = 20
+NOTE = "ready to started, idle worker, one task at a time"
 PAUSE_SECONDS = 0.02  # so that the worker is idle again and reads are not in step with polls
 
 
@@ -24,7 +25,9 @@ def measure(tasks: int | None, rounds: int | None) -> Findings:
         waits = _waits(kind, tasks or TASKS)
         for label, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
             note = "ready to started, idle worker, one task at a time"
-            findings.add(prefix + label, Figure(percentile(waits, share), "ms", len(waits), 0, note))
+            findings.add(
+                prefix + label, Figure(percentile(waits, share), "ms", len(waits), 0, note)
+            )
     return findings
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
+from ansf_platform.accounts.models import Tenant
 from benchmarks.driving import measured_stack, until, workers_ready
 from benchmarks.figures import Figure, Findings
 from benchmarks.stack import Kind
-from ansf_platform.accounts.models import Tenant
 from coordination.definitions import define
 from coordination.models import Swarm, Task
 from coordination.submission import TaskRequest, submit_many
@@ -15,6 +15,7 @@ from coordination.submission import TaskRequest, submit_many
 STARTS = 2_000
 TASK_SECONDS = 0.005
 GRACE_SECONDS = 1.0
+WAVES = 4
 
 
 def measure(tasks: int | None, rounds: int | None) -> Findings:
@@ -35,28 +36,27 @@ def _starts(kind: Kind, count: int) -> list[tuple[int, float, float]]:
         tenant = Tenant.objects.get(slug="default")
         Swarm.objects.filter(slug="default").update(aging_seconds=0)
         define(tenant, "sleep", handler="bench.sleep", pool="cpu")
-        generator = random.Random(7)  # noqa: S311 - a repeatable mix
+        generator = random.Random(7)
         stack.coordinator()
         stack.worker("cpu", 2)
         workers_ready()
-        waves = 4
-        for wave in range(waves):
-            submit_many(
-                [
-                    TaskRequest(
-                        definition="sleep",
-                        payload={"seconds": TASK_SECONDS},
-                        priority=generator.randrange(10),
-                    )
-                    for _ in range(count // waves)
-                ]
-            )
-            half = count * (wave + 1) // waves - count // (2 * waves)
-            done = Task.objects.filter(status="succeeded")
-            until(lambda half=half: done.count() >= half, 300, "half a wave")  # type: ignore[misc]
-        until(lambda: done.count() >= count, 300, "all tasks")
-        rows = Task.objects.values_list("priority", "ready_at", "started_at")
-        return [(p, r.timestamp(), s.timestamp()) for p, r, s in rows]
+        done = Task.objects.filter(status="succeeded")
+        for wave in range(WAVES):
+            submit_many([_request(generator) for _ in range(count // WAVES)])
+            wanted = (2 * wave + 1) * count // (2 * WAVES)
+            until(lambda wanted=wanted: done.count() >= wanted, 300, "half a wave")  # type: ignore[misc]
+        until(lambda: done.count() >= count // WAVES * WAVES, 300, "all tasks")
+        rows = Task.objects.filter(started_at__isnull=False)
+        columns = rows.values_list("priority", "ready_at", "started_at")
+        return [(p, r.timestamp(), s.timestamp()) for p, r, s in columns if r and s]
+
+
+def _request(generator: random.Random) -> TaskRequest:
+    return TaskRequest(
+        definition="sleep",
+        payload={"seconds": TASK_SECONDS},
+        priority=generator.randrange(10),
+    )
 
 
 def count_inversions(starts: list[tuple[int, float, float]]) -> int:

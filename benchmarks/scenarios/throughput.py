@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import redis
 from kombu import Connection
@@ -110,7 +111,7 @@ def _celery(stack: Stack, count: int, prefetch: int, extra: Mapping[str, str]) -
     """Tasks per second from the first publish to the last result, or to the empty queue."""
     worker = stack.start_celery("benchmarks.peer", SLOTS, {**extra, "PEER_PREFETCH": str(prefetch)})
     assert stack.broker is not None  # noqa: S101 - started with the stack
-    peer_app.conf.broker_url = stack.broker.url
+    peer_app.conf.update(broker_url=stack.broker.url)
     try:
         _wait_for_peer(stack, worker)
         before = _results(stack)
@@ -143,7 +144,7 @@ def _waiting(stack: Stack) -> int:
     if stack.kind == "embedded":
         client = redis.Redis.from_url(stack.broker.url)
         with client:
-            return int(client.llen("peer")) + int(client.hlen("unacked"))  # type: ignore[arg-type]
+            return int(client.llen("peer")) + int(client.hlen("unacked"))
     with Connection(stack.broker.url) as connection:
-        answer = connection.default_channel.queue_declare("peer", passive=True)
-        return int(answer.message_count)
+        channel: Any = connection.default_channel  # py-amqp's
+        return int(channel.queue_declare("peer", passive=True).message_count)

@@ -94,9 +94,7 @@ RETURNING id, fence, attempt, payload, payload_bytes, has_references, run_id,
 
 
 @sql.retrying
-def claim(
-    claim_id: UUID, worker_id: int, members: Sequence[tuple[UUID, int]]
-) -> list[Claimed]:
+def claim(claim_id: UUID, worker_id: int, members: Sequence[tuple[UUID, int]]) -> list[Claimed]:
     """Take those (task, fence) pairs that are still as they were dispatched, with payloads.
 
     Repeating a claim whose reply was lost gives the same tasks again. The order is that of

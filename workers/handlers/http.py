@@ -41,7 +41,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 def fetch(
     url: str,
     max_bytes: int = 1_000_000,
-    timeout: float = 20.0,  # noqa: ASYNC109 - seconds for the whole exchange, no coroutine
+    timeout: float = 20.0,
     max_redirects: int = 3,
 ) -> dict[str, Any]:
     """GET `url`; its status, type and text. Raises for refused addresses and broken limits."""

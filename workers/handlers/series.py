@@ -47,9 +47,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "type": "object",
         "required": ["series"],
         "additionalProperties": False,
-        "properties": {
-            "series": {"anyOf": [_SERIES, {"type": "object", "required": ["$from"]}]}
-        },
+        "properties": {"series": {"anyOf": [_SERIES, {"type": "object", "required": ["$from"]}]}},
     },
 }
 
