@@ -6,7 +6,7 @@ Installed in every database a test writes to, so that the whole suite proves the
 
 from __future__ import annotations
 
-from coordination.models import TRANSITIONS
+from coordination.models import TRANSITIONS, Status
 
 REFUSAL = "not in TRANSITIONS"
 _ALLOWED = ", ".join(
@@ -48,3 +48,20 @@ def install(connection) -> None:
     with connection.cursor() as cursor:
         for statement in statements(connection.vendor):
             cursor.execute(statement)
+
+
+def walk(tasks, target, **columns) -> None:
+    """Bring tasks (a queryset of one status) to a status along the moves, without a worker."""
+    [start] = set(tasks.values_list("status", flat=True))
+    ids = list(tasks.values_list("pk", flat=True))
+    for step in _path(Status(start), Status(target)):
+        tasks.model.objects.filter(pk__in=ids).update(status=step, **columns)
+
+
+def _path(start, target) -> list[Status]:
+    paths = [[start]]
+    for path in paths:  # breadth first: the first to arrive is the shortest
+        if path[-1] == target:
+            return path[1:]
+        paths += [[*path, step] for step in sorted(TRANSITIONS[path[-1]]) if step not in path]
+    raise AssertionError(f"no way from {start} to {target}")

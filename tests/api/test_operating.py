@@ -5,10 +5,10 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from django.utils import timezone
 
 from ansf_platform.accounts.models import AuditEntry
-from coordination.models import Lane, Status, Task
+from coordination.models import Lane, LaneEntry, Status, Task
+from tests.status_guard import walk
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ class TestLanes:
         assert (lane["waiting"], lane["halted"]) == (2, False)
         assert api.get(f"lanes/{lane['id']}").json()["head"] == first
         problem(api.post(f"lanes/{lane['id']}/skip"), 409)
-        Task.objects.filter(pk=first).update(status=Status.DEAD)
+        walk(Task.objects.filter(pk=first), Status.DEAD)
         Lane.objects.update(halted=True)
         Lane.objects.get()
         from_lane = api.post(f"lanes/{lane['id']}/skip")
@@ -93,35 +93,35 @@ class TestRuns:
 class TestDeadLetters:
     def dead(self, submitted, number, reason="ValueError"):
         ids = [submitted() for _ in range(number)]
-        Task.objects.filter(pk__in=ids).update(
-            status=Status.DEAD, reason=reason, finished_at=timezone.now()
+        walk(
+            Task.objects.filter(pk__in=ids), Status.DEAD, reason=reason, finished_at=timezone.now()
         )
         return ids
 
-    def test_dead_letters_are_listed_by_error(self, api, submitted):
-        self.dead(submitted, 2)
-        self.dead(submitted, 1, "OSError")
+    def test_dead_letters_are_listed_by_error(self, api, dead):
+        dead(2)
+        dead(1, "OSError")
 
         assert len(api.get("dead-letters").json()["items"]) == 3
         found = api.get("dead-letters?error_type=OSError&ended_after=2001-01-01T00:00:00Z")
         assert [item["reason"] for item in found.json()["items"]] == ["OSError"]
 
-    def test_replay_by_id_tells_what_became_of_each(self, api, submitted):
-        dead, ready, unknown = self.dead(submitted, 1)[0], submitted(), str(uuid4())
+    def test_replay_by_id_tells_what_became_of_each(self, api, submitted, dead):
+        ended, ready, unknown = dead(1)[0], submitted(), str(uuid4())
 
-        response = api.post("dead-letters/replay", {"ids": [dead, ready, unknown]})
+        response = api.post("dead-letters/replay", {"ids": [ended, ready, unknown]})
 
         assert response.status_code == 202
         assert response.json()["outcomes"] == {
-            dead: "replayed",
+            ended: "replayed",
             ready: "not_ended",
             unknown: "missing",
         }
         assert actions()[-1] == "dead.replay"
 
-    def test_replay_by_filter_is_bounded_and_says_if_there_is_more(self, api, submitted):
-        self.dead(submitted, 3)
-        self.dead(submitted, 1, "OSError")
+    def test_replay_by_filter_is_bounded_and_says_if_there_is_more(self, api, dead):
+        dead(3)
+        dead(1, "OSError")
         body = {"filter": {"error_type": "ValueError"}, "limit": 2}
 
         first = api.post("dead-letters/replay", body).json()

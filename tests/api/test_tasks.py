@@ -10,13 +10,9 @@ from django.utils import timezone
 
 from ansf_platform.accounts.models import AuditEntry
 from coordination.models import Attempt, Outcome, Status, Task
+from tests.status_guard import walk
 
 pytestmark = pytest.mark.django_db
-
-
-def end(task_id, status):
-    """As a worker would have left it."""
-    Task.objects.filter(pk=task_id).update(status=status, finished_at=timezone.now())
 
 
 def test_a_submission_is_202_with_its_location_and_stored(api, definition):
@@ -120,9 +116,9 @@ def test_a_taken_key_answers_with_the_task_that_holds_it(api, submitted, problem
     assert problem(refused, 409)["existing"] == first
 
 
-def test_waiting_answers_with_the_ended_task(api, submitted):
+def test_waiting_answers_with_the_ended_task(api, submitted, walk):
     task_id = submitted(key="k")
-    end(task_id, Status.SUCCEEDED)
+    walk("succeeded", task_id)
 
     response = api.get(f"tasks/{task_id}", Prefer="wait=5")
     assert response.json()["status"] == "succeeded"
@@ -154,9 +150,9 @@ def test_a_waiting_task_is_cancelled_at_once_and_audited(api, submitted, problem
     problem(api.post(f"tasks/{task_id}/cancel"), 409)
 
 
-def test_a_running_task_is_asked_to_stop(api, submitted):
+def test_a_running_task_is_asked_to_stop(api, submitted, walk):
     task_id = submitted()
-    Task.objects.filter(pk=task_id).update(status=Status.RUNNING)
+    walk(Task.objects.filter(pk=task_id), Status.RUNNING)
 
     response = api.post(f"tasks/{task_id}/cancel")
 
@@ -164,11 +160,11 @@ def test_a_running_task_is_asked_to_stop(api, submitted):
     assert Task.objects.get(pk=task_id).cancel_requested_at is not None
 
 
-def test_only_what_ended_badly_is_retried(api, submitted, problem):
+def test_only_what_ended_badly_is_retried(api, submitted, walk, problem):
     task_id = submitted()
     problem(api.post(f"tasks/{task_id}/retry"), 409)
 
-    end(task_id, Status.DEAD)
+    walk("dead", task_id)
     assert api.post(f"tasks/{task_id}/retry").status_code == 202
     assert Task.objects.get(pk=task_id).status == Status.READY
 
@@ -191,9 +187,9 @@ def test_only_what_ended_badly_is_retried(api, submitted, problem):
         (f"run={uuid4()}", []),
     ],
 )
-def test_filters_choose_tasks(api, submitted, query, expected):
+def test_filters_choose_tasks(api, submitted, walk, query, expected):
     numbers = {submitted(): 1, submitted(): 2, submitted(priority=7, key="three"): 3}
-    end(next(iter(list(numbers)[1:])), Status.DEAD)
+    walk("dead", list(numbers)[1])
 
     items = api.get(f"tasks?{query}").json()["items"]
 

@@ -1,7 +1,7 @@
-"""Tests of rows run twice, on SQLite and on PostgreSQL; `on` asks for PostgreSQL alone."""
+"""Tests of rows run twice, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-from tests.databases import _pristine_sqlite, _postgres_config, db
+from tests.databases import _postgres_config, _pristine_sqlite, db
 
 __all__ = ["_postgres_config", "_pristine_sqlite", "db"]

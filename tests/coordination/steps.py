@@ -78,7 +78,8 @@ class Grip:
     def finish(self, *ids, **columns):
         """Report these (default: all) as ended; the lifecycle's report."""
         return lifecycle.finish(
-            self.claim, [finished(task, self.fences[task], **columns) for task in ids or self.fences]
+            self.claim,
+            [finished(task, self.fences[task], **columns) for task in ids or self.fences],
         )
 
     def give_back(self, *ids, **options):
