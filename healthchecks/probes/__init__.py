@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 from datetime import datetime
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from healthchecks.monitor import State
@@ -40,6 +41,18 @@ FIXES = {
     "tcp": "start what should listen there, or look at the target",
     "http": "start what should answer there, or look at the target",
 }
+
+
+NEEDS = {"broker": "BROKER_URL", "redis": "REDIS_URL"}
+
+
+def missing_setting(kind: str) -> str:
+    """The setting without which this process cannot measure that kind, "" when all is there.
+
+    `up` tells its servers only to its own processes: a command beside it cannot look at them.
+    """
+    name = NEEDS.get(kind, "")
+    return name if name and not getattr(settings, name) else ""
 
 
 def measure(check: Subject, now: datetime) -> Measurement:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from ansf_platform.services.ports import free_port
 from healthchecks import doctor, environment
+from healthchecks.defaults import ensure_default_checks
 from healthchecks.definitions import COMMAND, create
 from healthchecks.environment import ENVIRONMENT, Finding, look
+from healthchecks.models import HealthCheck
 from healthchecks.monitor import State
+from healthchecks.probes.measurement import Measurement
+from healthchecks.recording import Measured, record
 from healthchecks.spec import CheckSpec
 
 
@@ -60,6 +66,24 @@ def test_everything_that_is_not_ok_comes_with_a_fix(settings):
 
     assert {"broker", "redis", "coordinator", "workers-cpu"} <= {each.name for each in bad}
     assert all(each.fix for each in bad)
+
+
+@pytest.mark.django_db
+def test_what_only_the_running_system_can_reach_is_told_as_its_watch_read_it(settings):
+    settings.BROKER_URL = settings.REDIS_URL = ""
+    ensure_default_checks()
+    for name in ("broker", "redis"):
+        row = HealthCheck.objects.get(name=name)
+        seen = Measurement(State.OK if name == "redis" else State.DEGRADED, "seen")
+        age = timedelta(hours=1) if name == "broker" else timedelta(seconds=2)
+        record(Measured(row.pk, row.revision, timezone.now() - age, seen, 1.0))
+    HealthCheck.objects.update(counted_since=timezone.now() - timedelta(hours=2))
+
+    findings = {each.name: each for each in doctor.examine()}
+
+    assert "read by the watch" in findings["redis"].message
+    assert findings["redis"].state is State.OK
+    assert "BROKER_URL is not set" in findings["broker"].message  # that reading is old
 
 
 def test_a_look_that_raises_is_a_finding():
@@ -205,14 +229,17 @@ def test_check_runs_lists_and_applies_with_exit_codes(installation, listener, tm
     failed = here.run("check", "run", "port")
     refused = here.run("check", "apply", str(bad))
     absent = here.run("check", "apply", str(tmp_path / "none.yaml"))
+    here.run("check", "apply", "-", stdin="- {name: redis, kind: redis}")
+    unreachable = here.run("check", "run", "redis")
 
     assert dry.stdout.strip() == applied.stdout.strip() == "+ port"
     assert [unknown.returncode, applied.returncode, ok.returncode] == [2, 0, 0]
     assert json.loads(ok.stdout)["flip"] == "unknown → ok"
     assert failed.returncode == 3
     assert "fix" in failed.stdout
-    assert [refused.returncode, absent.returncode] == [2, 2]
-    for answer in (unknown, refused, absent):
+    assert [refused.returncode, absent.returncode, unreachable.returncode] == [2, 2, 2]
+    assert "REDIS_URL" in unreachable.stderr
+    for answer in (unknown, refused, absent, unreachable):
         assert len(answer.stderr.strip().splitlines()) == 1
 
 

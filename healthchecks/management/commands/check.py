@@ -15,7 +15,7 @@ from django.core.management.commands.check import Command as SystemChecks
 
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.screen import cell
-from ansf_platform.terminal import Exit
+from ansf_platform.terminal import Exit, Usage
 from coordination.errors import Invalid
 from coordination.management import console
 from healthchecks import documents, selectors
@@ -24,6 +24,7 @@ from healthchecks.documents import Difference
 from healthchecks.measuring import Outcome, run_now
 from healthchecks.models import HealthCheck
 from healthchecks.monitor import State
+from healthchecks.probes import missing_setting
 from healthchecks.selectors import CheckView
 
 VERBS = ("list", "run", "apply", "export")
@@ -73,6 +74,8 @@ class Command(console.Command):
     def run(self, options: dict[str, Any]) -> None:
         """Measure one check; exit code 3 when it is degraded or failed."""
         check = selectors.check(self._tenant(options), options["name"])
+        if missing := missing_setting(check.kind):
+            raise Usage(f"{missing} is not set here: run it from the admin, or set {missing}")
         outcome = run_now(check, COMMAND)
         found = outcome.measured.measurement
         told = _told(check, outcome)
