@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TextIO, cast
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.base import handle_default_options as use_default_options
-from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import DataError, InterfaceError, OperationalError, ProgrammingError, connections
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
@@ -144,8 +144,10 @@ class Command(BaseCommand):
             return Failure("interrupted", Exit.INTERRUPTED)
         if isinstance(error, self.refusals):
             return Usage(error)
-        if isinstance(error, ImproperlyConfigured):
+        if isinstance(error, ImproperlyConfigured | DataError):
             return Usage(error)
+        if isinstance(error, UnicodeEncodeError):
+            return Usage(f"{error.object[error.start : error.end]!r} is not text: use UTF-8")
         if isinstance(error, OperationalError | ProgrammingError) and _lacks_tables(error):
             return Failure("the database has no tables yet: run `manage.py migrate` first")
         if isinstance(error, AWAY):
@@ -169,6 +171,9 @@ class Command(BaseCommand):
             connections.close_all()
 
     def _parse(self, argv: list[str]) -> argparse.Namespace:
+        for argument in argv:
+            if any("\ud800" <= letter <= "\udfff" for letter in argument):
+                raise Usage(f"{argument!r} is not UTF-8 text")
         # Django's parser raises, instead of printing its whole usage, when it believes not to
         # be on a command line.
         parser = self.create_parser(argv[0], argv[1])

@@ -12,12 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from ansf_platform.accounts import tokens
-from ansf_platform.accounts.administration import (
-    ObjectAction,
-    ReadOnly,
-    ScopedAdmin,
-    TenantForm,
-)
+from ansf_platform.accounts.administration import ObjectAction, ReadOnly, ScopedAdmin
 from ansf_platform.accounts.models import (
     ApiToken,
     AuditEntry,
@@ -26,6 +21,7 @@ from ansf_platform.accounts.models import (
     Tenant,
 )
 from ansf_platform.accounts.scopes import SCOPES
+from ansf_platform.accounts.tenancy import TenantForm
 from ansf_platform.keyset import KeysetAdmin
 
 

@@ -15,40 +15,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from ansf_platform.accounts import audit
-from ansf_platform.accounts.models import Membership, Tenant
-from ansf_platform.accounts.scopes import ROLES
+from ansf_platform.accounts.models import Tenant
+from ansf_platform.accounts.tenancy import TenantForm, tenants_of
 from ansf_platform.requests import request_id
 
 if TYPE_CHECKING:  # generic for the type checker only
-    _ModelForm = forms.ModelForm[Any]
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
-    _ModelForm = forms.ModelForm
     _ModelAdmin = admin.ModelAdmin
 
 EVERYBODY = ""  # as a tenant path: the row belongs to the platform, not to a tenant
-
-
-def tenants_of(request: HttpRequest, scope: str = "") -> list[int] | None:
-    """Ids of the tenants in which the person may use `scope`; None means all of them."""
-    user = request.user
-    if not user.is_authenticated:
-        return []
-    if user.is_superuser:
-        return None
-    memberships = Membership.objects.filter(user=user, tenant__enabled=True)
-    return [
-        membership.tenant_id
-        for membership in memberships
-        if not scope or scope in ROLES[membership.role]
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +47,6 @@ class ObjectAction:
     label: str
     act: Callable[[HttpRequest, Sequence[Any]], str]
     applies: Callable[[Any], bool] = lambda _row: True
-
-
-class TenantForm(_ModelForm):
-    """Refuses references from one tenant's row to another's."""
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean()
-        values = dict(self.cleaned_data)  # a copy: naming an error takes its field out
-        owner = values.get("tenant") or getattr(self.instance, "tenant", None)
-        for name, value in values.items():
-            tenant_id = getattr(value, "tenant_id", None)
-            if owner is not None and tenant_id is not None and tenant_id != owner.pk:
-                self.add_error(name, f"{value} belongs to another tenant than {owner}")
-        return cleaned
 
 
 class ScopedAdmin(_ModelAdmin):
@@ -104,6 +75,18 @@ class ScopedAdmin(_ModelAdmin):
         if self.tenant_path is None:
             return found.none()
         return found.filter(**{f"{self.tenant_path}__in": tenants})
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        if any("\x00" in value for values in request.GET.lists() for value in values[1]):
+            raise IncorrectLookupParameters  # PostgreSQL fails on it wherever it is looked for
+        return super().get_changelist_instance(request)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        if "\x00" in object_id:
+            return None
+        return super().get_object(request, object_id, from_field)
 
     def formfield_for_foreignkey(
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any

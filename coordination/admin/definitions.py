@@ -14,7 +14,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from ansf_platform.accounts import audit
-from ansf_platform.accounts.administration import ObjectAction, ScopedAdmin, TenantForm, tenants_of
+from ansf_platform.accounts.administration import ObjectAction, ScopedAdmin
+from ansf_platform.accounts.tenancy import TenantForm, tenants_of
 from ansf_platform.requests import request_id
 from coordination import definitions, submission
 from coordination.errors import CoordinationError, Invalid, ItemError

@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from ansf_platform.accounts.administration import tenants_of
 from ansf_platform.accounts.models import Tenant
+from ansf_platform.accounts.tenancy import tenants_of
 from coordination.ids import first_uuid7_at
 from coordination.models import Swarm, TaskDefinition
 

@@ -10,12 +10,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from ansf_platform.accounts.administration import (
-    ObjectAction,
-    ReadOnly,
-    ScopedAdmin,
-    TenantForm,
-)
+from ansf_platform.accounts.administration import ObjectAction, ReadOnly, ScopedAdmin
+from ansf_platform.accounts.tenancy import TenantForm
 from ansf_platform.keyset import KeysetAdmin
 from coordination import schedules
 from coordination.admin import badges

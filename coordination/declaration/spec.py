@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from coordination import bodies
 from coordination.models import Pool, Schedule
 
 Check = Callable[[Any], str]  # what the value must be, or "" when it is so
@@ -63,8 +63,9 @@ def text(limit: int) -> Check:
     """Text of at most `limit` characters."""
 
     def check(value: Any) -> str:
-        fits = isinstance(value, str) and len(value) <= limit and "\x00" not in value
-        return "" if fits else f"must be text of at most {limit} characters"
+        if not isinstance(value, str) or len(value) > limit:
+            return f"must be text of at most {limit} characters"
+        return _storable(value)
 
     return check
 
@@ -115,19 +116,25 @@ def boolean(value: Any) -> str:
 
 def texts(value: Any) -> str:
     """A list of short texts."""
-    fits = isinstance(value, list) and all(isinstance(one, str) and one for one in value)
-    return "" if fits else "must be a list of names"
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        return "must be a list of names"
+    return _storable(value)
 
 
 def mapping(value: Any) -> str:
     """An object that JSON can hold."""
     if not isinstance(value, dict):
         return "must be a mapping"
+    return _storable(value) or ("" if _has_text_keys(value) else "must have quoted text as keys")
+
+
+def _storable(value: Any) -> str:
+    """Why no database would keep `value` as JSON ("" when it would)."""
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return f"must hold JSON values only: {error}"
-    return "" if _has_text_keys(value) else "must have text as keys: quote them"
+        bodies.encode(value)
+    except bodies.BodyInvalid as error:
+        return f"must hold what JSON can keep ({error})"
+    return ""
 
 
 def _has_text_keys(value: Any) -> bool:

@@ -130,3 +130,16 @@ def test_flower_is_linked_where_its_address_is_known(desk, settings):
 
     assert ">Flower</a>" not in without
     assert 'href="http://127.0.0.1:5555/"' in content_of(desk.get("/admin/"))
+
+
+@pytest.mark.parametrize("name", ["blob", "lease", "counter", "task", "swarm"])
+def test_an_id_that_no_row_can_have_is_not_found(desk, world, name):
+    for wrong in ("_00", "x", "99999999999999999999", "%00"):
+        response = desk.get(f"/admin/coordination/{name}/{wrong}/change/")
+
+        assert response.status_code == 302  # to the front page, with a message
+
+
+@pytest.mark.parametrize("query", ["name=%00", "slug__exact=%00", "id=99999999999999999999"])
+def test_a_wrong_address_of_a_short_list_is_no_server_error(desk, world, query):
+    assert desk.get(f"/admin/coordination/swarm/?{query}", follow=True).status_code == 200

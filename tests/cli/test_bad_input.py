@@ -53,6 +53,11 @@ WRONG = [
     ("submit", "echo", "--deadline", "2030-99-01T00:00:00Z"),
     ("submit", "echo", "--key", "k" * 300),
     ("submit", "echo", "--tenant", "nobody"),
+    ("submit", "echo", "--key", "\udcff"),
+    ("submit", "echo", "--payload", '{"s": "\\u0000"}'),
+    ("submit", "echo", "--payload", '{"s": "\\ud800"}'),
+    ("submit", "\udcff"),
+    ("task", "list", "--key", "\udcff"),
     ("run", "show", "x"),
     ("run", "show", NOBODY),
     ("run", "submit", "missing.json"),
@@ -88,7 +93,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("argv", WRONG, ids=" ".join)
+@pytest.mark.parametrize("argv", WRONG, ids=lambda argv: ascii(" ".join(argv)))
 def test_a_wrong_request_gets_one_line_and_exit_code_2(fails, definition, argv, tmp_path):
     fails(2, *argv)
 
@@ -122,6 +127,9 @@ def test_json_is_not_mixed_with_errors(manage, tenant, argv):
             '{"name": "r", "nodes": [{"name": "a", "definition": "echo"}],'
             ' "edges": [{"parent": "a", "child": "b", "when": "never"}]}'
         ),
+        '{"name": "\\ud800", "nodes": [{"name": "a", "definition": "echo"}]}',
+        '{"name": "r", "nodes": [{"name": "\\u0000", "definition": "echo"}]}',
+        '{"name": "r", "nodes": [{"name": "a", "definition": "echo", "group": "\\ud800"}]}',
         "[" * 100_000,
     ],
 )
@@ -196,7 +204,7 @@ def test_a_reader_that_has_read_enough_is_no_error(manage, tenant, monkeypatch):
 
 def test_the_real_process_keeps_the_promise(tmp_path):
     """Settings, imports and the exit itself, which a call in this process leaves out."""
-    environment = {**os.environ, "ANSF_STATE_DIR": str(tmp_path), "DATABASE_URL": ""}
+    environment = {**os.environ, "ANSF_STATE_DIR": str(tmp_path), "DATABASE_URL": "", "DEBUG": "1"}
     for name in ("BROKER_URL", "REDIS_URL", "SECRET_KEY"):
         environment.pop(name, None)
 
