@@ -20,8 +20,11 @@ DEFAULT_CHECKS = (
     _default("redis", "redis", interval_seconds=10.0),
     _default("coordinator", "coordinator_lease", interval_seconds=5.0, severity=CRITICAL),
     _default("watch", "watch_lease", interval_seconds=10.0),
-    _default("workers-cpu", "worker_leases", "cpu", interval_seconds=5.0, severity=CRITICAL),
-    _default("workers-io", "worker_leases", "io", interval_seconds=5.0, severity=CRITICAL),
+    # A first start compiles kernels for half a minute before its worker takes a lease.
+    _default(
+        "workers-cpu", "worker_leases", "cpu", interval_seconds=5.0, fall=6, severity=CRITICAL
+    ),
+    _default("workers-io", "worker_leases", "io", interval_seconds=5.0, fall=6, severity=CRITICAL),
     _default("queue-depth", "queue_depth", severity="info"),
     _default("oldest-task", "oldest_age"),
     _default("disk", "disk"),
