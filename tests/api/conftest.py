@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from ansf_platform.accounts import tokens
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.accounts.scopes import SCOPES
 from ansf_platform.celery import app
 from coordination import payloads
-from coordination.models import Swarm, TaskDefinition
+from coordination.models import Status, Swarm, Task, TaskDefinition
+from tests import status_guard
 
 HANDLER = "tests.api.add"
 
@@ -148,3 +150,14 @@ def submitted(api: Api, definition: TaskDefinition) -> Any:
         return str(response.json()["id"])
 
     return submit
+
+
+@pytest.fixture
+def walk() -> Any:
+    """Move tasks to a status along TRANSITIONS, as dispatcher and worker would."""
+
+    def move(status: str, *task_ids: str, **columns: Any) -> None:
+        columns.setdefault("finished_at", timezone.now())
+        status_guard.walk(Task.objects.filter(pk__in=task_ids), Status(status), **columns)
+
+    return move

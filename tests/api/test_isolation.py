@@ -8,7 +8,6 @@ from django.utils import timezone
 from ansf_platform.accounts import tokens
 from ansf_platform.openapi import document
 from coordination.models import Agent, Attempt, Lane, Outcome, Schedule, Task
-from tests.status_guard import walk
 
 pytestmark = pytest.mark.django_db
 
@@ -92,9 +91,8 @@ def test_another_tenants_object_is_404_and_ones_own_is_not(
         "dead-letters", "queues",
     ],
 )  # fmt: skip
-def test_lists_hold_nothing_of_another_tenant(stranger, ids, path):
-    for task in Task.objects.all():
-        walk(Task.objects.filter(pk=task.pk), "dead")
+def test_lists_hold_nothing_of_another_tenant(stranger, ids, walk, path):
+    walk("dead", ids["tasks", "task_id"])
 
     assert stranger.get(path).json()["items"] == []
 
@@ -118,7 +116,7 @@ def test_a_foreign_definition_or_swarm_cannot_be_submitted_to(stranger, ids, pro
 
 def test_a_foreign_dead_letter_is_missing(stranger, ids, walk):
     task_id = ids["tasks", "task_id"]
-    walk(Task.objects.filter(pk=task_id), "dead")
+    walk("dead", task_id)
 
     told = stranger.post("dead-letters/replay", {"ids": [task_id]}).json()
     assert told["outcomes"] == {task_id: "missing"}

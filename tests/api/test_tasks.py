@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from ansf_platform.accounts.models import AuditEntry
 from coordination.models import Attempt, Outcome, Status, Task
-from tests.status_guard import walk
 
 pytestmark = pytest.mark.django_db
 
@@ -152,7 +151,7 @@ def test_a_waiting_task_is_cancelled_at_once_and_audited(api, submitted, problem
 
 def test_a_running_task_is_asked_to_stop(api, submitted, walk):
     task_id = submitted()
-    walk(Task.objects.filter(pk=task_id), Status.RUNNING)
+    walk("running", task_id)
 
     response = api.post(f"tasks/{task_id}/cancel")
 
