@@ -16,7 +16,7 @@ _CANCEL_WAITING = f"""
 WITH picked AS (
     SELECT t.id FROM coordination_task t JOIN @rows(asked, id uuid) ON asked.id = t.id
     WHERE t.tenant_id = %(tenant)s
-      AND t.status IN ('scheduled', 'blocked', 'ready', 'dispatched')
+      AND @status(t) IN ('scheduled', 'blocked', 'ready', 'dispatched')
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET status = 'cancelled', reason = 'asked', fence = fence + 1,
     finished_at = @now, due_at = NULL
@@ -25,7 +25,7 @@ WHERE id IN (SELECT id FROM picked) RETURNING {ENDED_COLUMNS}
 _REQUEST = """
 WITH picked AS (
     SELECT t.id FROM coordination_task t JOIN @rows(asked, id uuid) ON asked.id = t.id
-    WHERE t.tenant_id = %(tenant)s AND t.status = 'running'
+    WHERE t.tenant_id = %(tenant)s AND @status(t) = 'running'
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET cancel_requested_at = COALESCE(cancel_requested_at, @now)
 WHERE id IN (SELECT id FROM picked) RETURNING id
@@ -59,7 +59,7 @@ _REPLAYABLE = """
 SELECT t.id, t.run_id, t.lane_id, t.unique_key, t.status, l.key AS lane
 FROM coordination_task t JOIN @rows(asked, id uuid) ON asked.id = t.id
 LEFT JOIN coordination_lane l ON l.id = t.lane_id
-WHERE t.tenant_id = %(tenant)s AND t.status IN ('dead', 'cancelled', 'expired')
+WHERE t.tenant_id = %(tenant)s AND @status(t) IN ('dead', 'cancelled', 'expired')
 ORDER BY t.id @lock(t)
 """
 _DESCENDANTS = """
