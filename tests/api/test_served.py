@@ -109,10 +109,14 @@ def test_many_callers_are_all_served(api):
     assert len(api.get("/tasks?limit=500").json()["items"]) == before + 80
 
 
-def test_a_body_beyond_the_limit_is_413_and_the_server_lives_on(api):
-    body = b'{"definition": "' + b"x" * json_body.MAX_BYTES + b'"}'
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("extra", [1, 1_000_000])
+def test_a_body_beyond_the_limit_is_413_and_the_server_lives_on(api, announced, extra):
+    block = b"x" * 65536
+    body = block * (json_body.MAX_BYTES // len(block)) + b"x" * extra
+    chunks = body if announced else (body[at : at + 65536] for at in range(0, len(body), 65536))
 
-    response = api.post("/tasks", content=body, headers={"Content-Type": "application/json"})
+    response = api.post("/tasks", content=chunks, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 413
     assert response.headers["Content-Type"] == "application/problem+json"

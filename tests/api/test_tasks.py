@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from ansf_platform.accounts.models import AuditEntry
+from coordination.api import endpoint
 from coordination.models import Attempt, Outcome, Status, Task
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +123,37 @@ def test_waiting_answers_with_the_ended_task(api, submitted, walk):
 
     response = api.get(f"tasks/{task_id}", Prefer="wait=5")
     assert response.json()["status"] == "succeeded"
+
+
+def test_a_submission_that_waits_is_answered_with_the_ended_task(
+    api, definition, walk, monkeypatch
+):
+    def ends_meanwhile(task_id, seconds):
+        assert seconds == 5
+        walk("succeeded", str(task_id))
+        return True
+
+    monkeypatch.setattr("coordination.selectors.wait_for", ends_meanwhile)
+
+    response = api.post("tasks", {"definition": "demo.add", "payload": {"x": 1}}, Prefer="wait=5")
+
+    assert (response.status_code, response["Preference-Applied"]) == (200, "wait=5")
+    assert response.json()["status"] == "succeeded"
+    assert response["Location"].endswith(response.json()["id"])
+
+
+def test_a_wait_is_bounded_and_so_are_those_who_wait(api, submitted, monkeypatch):
+    waited = []
+    monkeypatch.setattr("coordination.selectors.wait_for", lambda _, s: waited.append(s))
+    task_id = submitted()
+
+    api.get(f"tasks/{task_id}", Prefer="wait=999")
+    monkeypatch.setattr(endpoint, "WAITERS", threading.BoundedSemaphore(1))
+    with endpoint.WAITERS:
+        response = api.get(f"tasks/{task_id}", Prefer="wait=9")
+
+    assert waited == [endpoint.MAX_WAIT]
+    assert not response.has_header("Preference-Applied")
 
 
 def test_a_submission_that_waits_in_vain_is_still_202(api, definition):
