@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from ansf_platform.accounts import tokens
+from ansf_platform.accounts import audit, tokens
 from ansf_platform.accounts.administration import ObjectAction, ReadOnly, ScopedAdmin
 from ansf_platform.accounts.models import (
     ApiToken,
@@ -23,6 +26,45 @@ from ansf_platform.accounts.models import (
 from ansf_platform.accounts.scopes import SCOPES
 from ansf_platform.accounts.tenancy import TenantForm
 from ansf_platform.keyset import KeysetAdmin
+from ansf_platform.requests import request_id
+
+if TYPE_CHECKING:  # generic for the type checker only
+    _UserAdmin = UserAdmin[User]
+else:
+    _UserAdmin = UserAdmin
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(_UserAdmin):
+    """People, with each change in the audit, too: what they may do decides about everything."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        self._record(request, "create", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        # Names of fields only: a value might be a password's hash.
+        fields = list(message) if isinstance(message, list) else [str(message)]
+        self._record(request, "update", obj, what=fields)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for person in queryset:
+            self._record(request, "delete", person)
+        return super().log_deletions(request, queryset)
+
+    def _record(self, request: HttpRequest, verb: str, person: Any, **detail: Any) -> None:
+        audit.record(
+            f"user.{verb}",
+            "user",
+            person.pk,
+            actor=f"user:{request.user.pk}",
+            request_id=request_id(request),
+            name=person.get_username(),
+            **detail,
+        )
 
 
 @admin.register(Tenant)

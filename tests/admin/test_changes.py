@@ -354,3 +354,25 @@ def test_the_digest_of_a_token_is_nowhere_on_its_page(desk, token):
 
     assert token.digest not in page.content.decode()
     assert ApiToken.objects.get().digest == token.digest
+
+
+# --- people -----------------------------------------------------------------------------------
+def test_what_is_done_to_people_is_recorded_without_their_passwords(desk, django_user_model):
+    secret = "long-and-unguessable-1"
+    given = {"username": "ada", "usable_password": "true", "password1": secret, "password2": secret}
+    desk.post(reverse("admin:auth_user_add"), given)
+    person = django_user_model.objects.get(username="ada")
+    address = reverse("admin:auth_user_change", args=[person.pk])
+    changed = form_of(desk, address) | {
+        "is_staff": "on",
+        "date_joined_0": "2026-01-31",
+        "date_joined_1": "12:00:00",
+    }
+    desk.post(address, changed)
+    desk.post(reverse("admin:auth_user_delete", args=[person.pk]), {"post": "yes"})
+
+    assert not django_user_model.objects.filter(username="ada").exists()
+    details = [recorded(f"user.{verb}").detail for verb in ("create", "update", "delete")]
+    assert {detail["name"] for detail in details} == {"ada"}
+    assert secret not in str(details)
+    assert "Staff status" in str(details[1]["what"])
