@@ -89,7 +89,7 @@ def rejoin(tasks: Mapping[UUID, int]) -> dict[UUID, int]:
 
 
 _LOCK = """
-SELECT l.id, l.on_dead FROM coordination_lane l
+SELECT l.id, l.on_dead, l.halted FROM coordination_lane l
 WHERE l.id IN (SELECT wanted.id FROM @rows(wanted, id bigint)) ORDER BY l.id @lock(l)
 """
 _HEADS = """
@@ -116,7 +116,8 @@ def leave(ended: Iterable[tuple[UUID, int, Status]]) -> list[UUID]:
     if not left:
         return []
     wanted = [{"id": lane} for lane in sorted({lane for _, lane, _ in left})]
-    on_dead = {row["id"]: row["on_dead"] for row in sql.fetch(_LOCK, {"wanted": wanted})}
+    locked = sql.fetch(_LOCK, {"wanted": wanted})
+    on_dead = {row["id"]: row["on_dead"] for row in locked}
     before = _heads(wanted)
     sql.change(_LEAVE, {"ended": [{"id": task.hex} for task, _, _ in left]})
     gone = {task: status for task, _, status in left}
@@ -127,8 +128,10 @@ def leave(ended: Iterable[tuple[UUID, int, Status]]) -> list[UUID]:
     }
     if halting:
         sql.change(_HALT, {"wanted": [{"id": lane} for lane in halting], "halted": True})
+    # The head of a lane that was halted before is waiting too: its end hands nothing over.
+    halted = halting | {row["id"] for row in locked if row["halted"]}
     after = _heads(wanted)
-    return [head for lane, head in after.items() if before[lane] in gone and lane not in halting]
+    return [head for lane, head in after.items() if before[lane] in gone and lane not in halted]
 
 
 def _heads(wanted: Sequence[dict[str, int]]) -> dict[int, UUID]:

@@ -62,6 +62,8 @@ LEFT JOIN coordination_lane l ON l.id = t.lane_id
 WHERE t.tenant_id = %(tenant)s AND @status(t) IN ('dead', 'cancelled', 'expired')
 ORDER BY t.id @lock(t)
 """
+# Not those that another parent, ended badly and not replayed, would keep blocked for ever: they
+# come back with that parent's replay.
 _DESCENDANTS = """
 SELECT t.id, t.run_id, t.lane_id, t.unique_key, t.status, NULL AS lane
 FROM coordination_task t
@@ -69,6 +71,9 @@ WHERE t.status = 'cancelled' AND t.reason = 'upstream' AND t.id IN (
     SELECT e.child_id FROM coordination_edge e
     JOIN @rows(asked, id uuid) ON asked.id = e.parent_id
     WHERE NOT e.resolved)
+  AND NOT EXISTS (
+    SELECT 1 FROM coordination_edge e JOIN coordination_task p ON p.id = e.parent_id
+    WHERE e.child_id = t.id AND NOT e.resolved AND p.status IN ('dead', 'cancelled', 'expired'))
 ORDER BY t.id @lock(t)
 """
 _REPLAY = """

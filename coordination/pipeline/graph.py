@@ -5,7 +5,7 @@ Pure: names and numbers in, names and numbers out.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ def find_flaws(nodes: Sequence[str], arrows: Sequence[Arrow]) -> list[Flaw]:
     """Every duplicate name, unknown end, doubled edge, and one cycle where there is any."""
     flaws = [
         Flaw(f"the name {name!r} is used twice", node=name)
-        for name in sorted({n for n in nodes if nodes.count(n) > 1} if _repeats(nodes) else ())
+        for name in sorted(name for name, count in Counter(nodes).items() if count > 1)
     ]
     known, seen = set(nodes), set[Arrow]()
     for index, arrow in enumerate(arrows):
@@ -46,10 +46,6 @@ def find_flaws(nodes: Sequence[str], arrows: Sequence[Arrow]) -> list[Flaw]:
     if not flaws and (cycle := _cycle(nodes, arrows)):
         flaws.append(Flaw(f"these wait for each other: {' → '.join(cycle)}"))
     return flaws
-
-
-def _repeats(nodes: Sequence[str]) -> bool:
-    return len(set(nodes)) != len(nodes)
 
 
 def sort_topologically(nodes: Iterable[str], arrows: Iterable[Arrow]) -> list[str]:
@@ -75,11 +71,11 @@ def _cycle(nodes: Sequence[str], arrows: Sequence[Arrow]) -> list[str]:
         return []
     # Every node left has a parent that is left: walking up must come round.
     parent = {a.child: a.parent for a in arrows if a.parent in left and a.child in left}
-    name, trail = min(n for n in left if n in parent), []
-    while name not in trail:
-        trail.append(name)
+    name, seen = min(left), dict[str, int]()
+    while name not in seen:
+        seen[name] = len(seen)
         name = parent[name]
-    loop = [*trail[trail.index(name) :], name]
+    loop = [*list(seen)[seen[name] :], name]
     return loop[::-1]
 
 
