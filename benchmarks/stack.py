@@ -117,6 +117,13 @@ class Stack:
         launch = Launch((*command, *options), env={**self.environment, **extra}, cwd=ROOT)
         return spawn_logged(launch, self.log("celery"))
 
+    def start_module(self, name: str, module: str, *arguments: str) -> Process:
+        """Start ``python -m module`` in the system's environment under a name."""
+        command = (sys.executable, "-m", module, *arguments)
+        launch = Launch(command, env=self.environment, cwd=ROOT)
+        self.processes[name] = spawn_logged(launch, self.log(name))
+        return self.processes[name]
+
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Rows of a statement, read through the ORM's connection."""
         with connection.cursor() as cursor:

@@ -42,10 +42,11 @@ _GROUPS = """
 SELECT pools.pool, s.id AS swarm_id, levels.priority
 FROM coordination_swarm s
 CROSS JOIN @rows(pools, pool text) CROSS JOIN @rows(levels, priority integer)
-WHERE NOT s.paused AND EXISTS (
+WHERE NOT s.paused AND (
     SELECT 1 FROM coordination_task t WHERE t.status = 'ready' AND t.pool = pools.pool
-    AND t.swarm_id = s.id AND t.priority = levels.priority)
+    AND t.swarm_id = s.id AND t.priority = levels.priority LIMIT 1) = 1
 """
+"""A scalar subquery, not EXISTS: PostgreSQL would turn that into one pass over all that waits."""
 _OLDEST = """
 SELECT * FROM (SELECT id, pool, swarm_id, definition_id, priority, rank, payload_bytes,
     @epoch(@now) - @epoch(ready_at) AS waited,

@@ -30,7 +30,7 @@ _MEND = """
 WITH picked AS (
     SELECT t.id, astray.expected FROM coordination_task t
     JOIN @rows(astray, id uuid, waiting_on integer, expected integer) ON astray.id = t.id
-    WHERE t.status = 'blocked' AND t.waiting_on = astray.waiting_on
+    WHERE @status(t) = 'blocked' AND t.waiting_on = astray.waiting_on
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET waiting_on = picked.expected,
     status = CASE WHEN picked.expected > 0 THEN 'blocked' ELSE 'ready' END, ready_at = @now

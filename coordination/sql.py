@@ -7,6 +7,9 @@ A statement is written once, with macros for what differs:
 ``@epoch(column)``          a timestamp as seconds since 1970
 ``@rows(name, a uuid, …)``  the JSON array bound to ``name`` as a table of those columns
 ``@each(column)``           the elements of a JSON array of texts, as a table with column ``value``
+``@status(t)``              the status of rows that are found by id: without it a planner whose
+                            statistics are a minute old may walk a partial index on the status
+                            through the whole backlog instead
 ``@hex(column)``            a UUID as its 32 hexadecimal digits
 ``@lock(t)`` / ``@skip(t)`` lock the rows of ``t``, waiting or skipping locked ones
 ``@lead``                   a CTE that has a row only while the term bound to ``term`` leads
@@ -77,6 +80,7 @@ def _expand(template: str, vendor: str) -> str:
         text = re.sub(r"@epoch\(([^()]*)\)", r"extract(epoch FROM \1)::float8", text)
         text = re.sub(r"@each\(([^()]*)\)", r"jsonb_array_elements_text(\1) AS each(value)", text)
         text = re.sub(r"@hex\(([^()]*)\)", r"replace(\1::text, '-', '')", text)
+        text = re.sub(r"@status\((\w+)\)", r"(\1.status || '')", text)
         text = re.sub(r"@lock\((\w+)\)", r"FOR UPDATE OF \1", text)
         text = re.sub(r"@skip\((\w+)\)", r"FOR UPDATE OF \1 SKIP LOCKED", text)
     else:
@@ -88,6 +92,7 @@ def _expand(template: str, vendor: str) -> str:
         text = re.sub(r"@epoch\(([^()]*)\)", r"((julianday(\1) - 2440587.5) * 86400.0)", text)
         text = re.sub(r"@each\(([^()]*)\)", r"json_each(\1) AS each", text)
         text = re.sub(r"@hex\(([^()]*)\)", r"\1", text)
+        text = re.sub(r"@status\((\w+)\)", r"\1.status", text)
         text = re.sub(r"@(lock|skip)\(\w+\)", "", text)
     for macro, replacement in (_POSTGRES if on_postgres else _SQLITE).items():
         text = text.replace(macro, replacement)

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 CANCEL_GRACE_SECONDS = 10.0  # then a child that does not look at its flag is killed
 STUCK_SHARE = 0.25  # of the threads: then the process drains and is replaced
+EXIT_STUCK = 70  # EX_SOFTWARE: whoever supervises starts a new process
 STATEMENT_OPTIONS = "-c statement_timeout=1000 -c lock_timeout=1000"
 
 _fork_lock = threading.Lock()
@@ -48,7 +49,7 @@ SELECT t.id, t.fence, t.attempt + 1, t.claim, t.definition_id, t.swarm_id, t.age
 FROM coordination_task t
 JOIN @rows(lines, id uuid, fence bigint, log text, progress float8, note text)
     ON lines.id = t.id AND lines.fence = t.fence
-WHERE t.status = 'running' AND t.worker_id = %(worker)s
+WHERE @status(t) = 'running' AND t.worker_id = %(worker)s
 ON CONFLICT (task_id, fence) DO UPDATE SET log = excluded.log, note = excluded.note,
     progress = excluded.progress
 WHERE coordination_attempt.outcome = 'running'
@@ -108,6 +109,10 @@ class Heart:
             logger.error("%s of %s threads are stuck: draining", stuck, self.node.concurrency)
             self.draining = True
             os.kill(os.getpid(), signal.SIGTERM)
+        if self.draining and held.active() <= stuck:
+            # Nothing but stuck threads is left, and no thread can be ended from outside.
+            say_goodbye(self.node)
+            os._exit(EXIT_STUCK)
         free = max(0, self.node.concurrency - held.active() - stuck) if self.ready else 0
         rss = psutil.Process().memory_info().rss
         pulse = Pulse(held.claims(), free, rss, stuck, self.draining)

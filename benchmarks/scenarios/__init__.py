@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.figures import Findings
-from benchmarks.scenarios import bus, churn, latency, priorities, throughput
+from benchmarks.scenarios import backlog, bus, churn, latency, priorities, throughput
 
 SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
+    "backlog": backlog.measure,
     "bus": bus.measure,
     "churn": churn.measure,
     "latency": latency.measure,

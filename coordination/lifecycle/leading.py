@@ -42,7 +42,7 @@ WITH @lead,
      picked AS (
         SELECT t.id, picks.envelope, picks.agent FROM coordination_task t
         JOIN @rows(picks, id uuid, envelope uuid, agent bigint) ON picks.id = t.id
-        WHERE t.status = 'ready' AND EXISTS (SELECT 1 FROM lead)
+        WHERE @status(t) = 'ready' AND EXISTS (SELECT 1 FROM lead)
         ORDER BY t.id @skip(t))
 UPDATE coordination_task SET status = 'dispatched', fence = fence + 1, claim = NULL,
     envelope = picked.envelope, agent_id = picked.agent, dispatched_at = @now, reason = ''
@@ -195,7 +195,7 @@ WITH picked AS (
     FROM coordination_task t
     JOIN @rows(lost, id uuid, fence bigint, status text, charged integer, solo integer,
                reason text, retry_in float8) ON lost.id = t.id
-    WHERE t.status = 'running' AND t.fence = lost.fence
+    WHERE @status(t) = 'running' AND t.fence = lost.fence
     ORDER BY t.id @skip(t))
 UPDATE coordination_task SET
     status = picked.status, fence = fence + 1, attempt = attempt + picked.charged,

@@ -56,7 +56,7 @@ _UNBLOCK = """
 WITH hit AS (
         SELECT t.id, freed.parents FROM coordination_task t
         JOIN @rows(freed, id uuid, parents integer) ON freed.id = t.id
-        WHERE t.status = 'blocked' AND t.waiting_on >= freed.parents
+        WHERE @status(t) = 'blocked' AND t.waiting_on >= freed.parents
         ORDER BY t.id @lock(t))
 UPDATE coordination_task SET
     waiting_on = waiting_on - hit.parents,
@@ -73,7 +73,7 @@ _CANCEL_CHILDREN = f"""
 WITH over AS (SELECT over.id FROM @rows(over, id uuid)),
      child AS (
         SELECT t.id FROM coordination_task t
-        WHERE t.status = 'blocked'
+        WHERE @status(t) = 'blocked'
           AND t.id IN (
             SELECT e.child_id FROM coordination_edge e JOIN over ON over.id = e.parent_id
             WHERE NOT e.resolved AND e."when" = 'success')

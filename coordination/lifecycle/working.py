@@ -82,7 +82,7 @@ WITH picked AS (
     SELECT t.id FROM coordination_task t
     JOIN @rows(members, id uuid, fence bigint) ON members.id = t.id
     WHERE t.fence = members.fence
-      AND (t.status = 'dispatched' OR (t.status = 'running' AND t.claim = %(claim)s))
+      AND (@status(t) = 'dispatched' OR (@status(t) = 'running' AND t.claim = %(claim)s))
       AND (t.deadline IS NULL OR t.deadline > @now)
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET status = 'running', claim = %(claim)s, worker_id = %(worker)s,
@@ -136,7 +136,7 @@ WITH picked AS (
     JOIN @rows(results, id uuid, fence bigint, status text, reason text, result jsonb,
                result_bytes integer, retry_in float8, started_ago float8, ended_ago float8,
                charged integer) ON results.id = t.id
-    WHERE t.fence = results.fence AND t.claim = %(claim)s AND t.status = 'running'
+    WHERE t.fence = results.fence AND t.claim = %(claim)s AND @status(t) = 'running'
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET
     status = CASE
@@ -273,7 +273,7 @@ WITH picked AS (
     SELECT t.id FROM coordination_task t
     JOIN @rows(members, id uuid, fence bigint) ON members.id = t.id
     WHERE t.fence = members.fence
-      AND (t.status = 'dispatched' OR (t.status = 'running' AND t.claim = %(claim)s))
+      AND (@status(t) = 'dispatched' OR (@status(t) = 'running' AND t.claim = %(claim)s))
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET status = 'ready', fence = fence + 1, claim = NULL,
     envelope = NULL, reason = %(reason)s, solo = %(no)s, ready_at = @now, due_at = deadline
