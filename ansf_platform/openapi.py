@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -108,14 +109,15 @@ class OperationSchema(AutoSchema):
             refused |= {413, 415, 422}
         if self.method == "POST":
             refused.add(409)
-        told = {str(status): _answer(name) for status, name in declared.answers.items()}
+        told = {str(status): _answer(status, name) for status, name in declared.answers.items()}
         return told | {str(status): _problem(status) for status in sorted(refused)}
 
 
-def _answer(name: str | None) -> dict[str, Any]:
+def _answer(status: int, name: str | None) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
     if name is None:
-        return {"description": "Done; there is nothing to tell."}
-    return {"description": name, "content": {"application/json": {"schema": ref(name)}}}
+        return {"description": phrase}
+    return {"description": phrase, "content": {"application/json": {"schema": ref(name)}}}
 
 
 def _problem(status: int) -> dict[str, Any]:

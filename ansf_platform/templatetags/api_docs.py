@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import template
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
@@ -24,3 +27,10 @@ def schema_link(schema: dict[str, Any]) -> str:
     """The place on the page where the schema is shown."""
     reference = str(schema.get("$ref") or schema.get("items", {}).get("$ref", ""))
     return f"#schema-{reference.rsplit('/', 1)[-1]}" if reference else "#schemas"
+
+
+@register.filter
+def inline_code(text: str) -> SafeString:
+    """Text with its ``backquoted`` parts as code; everything is escaped first."""
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)).replace("\n", "<br>")
+    return mark_safe(marked)  # noqa: S308 - escaped above
