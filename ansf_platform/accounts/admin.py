@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # generic for the type checker only
 else:
     _UserAdmin = UserAdmin
 
+admin.site.site_url = None  # the header of `base_site.html` calls it Dashboard
 admin.site.unregister(User)
 
 

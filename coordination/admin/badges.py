@@ -17,6 +17,11 @@ def badge(status: str) -> SafeString:
     return format_html('<span class="status status-{}">{}</span>', status, status)
 
 
+def short(whole: Any, text: str) -> SafeString:
+    """A shortened value on one line, whole when pointed at."""
+    return format_html('<span class="short" title="{}">{}</span>', whole, text)
+
+
 def link(kind: str, row_id: Any, text: Any) -> SafeString:
     """A link to the admin page of a row of coordination; only the text when there is no id."""
     if row_id is None:

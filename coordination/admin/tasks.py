@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.utils import timezone
 
 from ansf_platform.accounts.administration import ObjectAction, ReadOnly, ScopedAdmin
 from ansf_platform.keyset import KeysetAdmin
@@ -54,7 +54,7 @@ class TaskAdmin(ReadOnly, ScopedAdmin, KeysetAdmin):
         "priority",
         "attempt",
         "reason",
-        "created_at",
+        "created",
         "wait",
         "duration",
     )
@@ -136,7 +136,12 @@ class TaskAdmin(ReadOnly, ScopedAdmin, KeysetAdmin):
     @admin.display(description="id")
     def short_id(self, task: Task) -> str:
         """The end of the id: its beginning is the time, alike in all rows of a page."""
-        return format_html('<span title="{}">…{}</span>', task.pk, str(task.pk)[-12:])
+        return badges.short(task.pk, f"…{str(task.pk)[-12:]}")
+
+    @admin.display(description="created")
+    def created(self, task: Task) -> str:
+        moment = timezone.localtime(task.created_at)
+        return badges.short(moment.isoformat(" "), f"{moment:%d %b %H:%M:%S}")
 
     @admin.display(description="status", ordering="status")
     def state(self, task: Task) -> str:
