@@ -16,6 +16,7 @@ only place that knows better. Workers and the coordinator declare the same queue
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -135,6 +136,9 @@ def _transport_options(url: str) -> dict[str, Any]:
 def make_app(url: str | None = None) -> Celery:
     """The application with the project's settings; queues are set by :func:`use_profile`."""
     url = url or env.text("BROKER_URL") or "memory://"
+    # Celery looks for Django when the application is made: importing this package before the
+    # variable is set, as manage.py does, would leave it without any handler.
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ansf_platform.settings")
     celery = Celery("ansf", set_as_current=True)
     celery.conf.update(
         broker_url=url,

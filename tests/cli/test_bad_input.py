@@ -202,23 +202,39 @@ def test_a_reader_that_has_read_enough_is_no_error(manage, tenant, monkeypatch):
     assert (said.code, said.err, discarded) == (0, "", [True])
 
 
-def test_the_real_process_keeps_the_promise(tmp_path):
-    """Settings, imports and the exit itself, which a call in this process leaves out."""
+@pytest.fixture
+def process(tmp_path):
+    """`manage.py` as the shell starts it: settings, imports and the exit itself count, too."""
     environment = {**os.environ, "ANSF_STATE_DIR": str(tmp_path), "DATABASE_URL": "", "DEBUG": "1"}
-    for name in ("BROKER_URL", "REDIS_URL", "SECRET_KEY"):
+    for name in ("BROKER_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE"):
         environment.pop(name, None)
 
-    ended = subprocess.run(
-        [sys.executable, "manage.py", "task", "show", "nonsense"],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    def run(*argv):
+        return subprocess.run(
+            [sys.executable, "manage.py", *argv],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_real_process_keeps_the_promise(process):
+    ended = process("task", "show", "nonsense")
 
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
     assert "not an id" in ended.stderr
+
+
+def test_the_real_process_knows_the_handlers(process):
+    process("migrate", "--verbosity", "0")
+
+    ended = process("definition", "create", "mine", "--handler", "features.embed")
+
+    assert (ended.returncode, ended.stdout) == (0, "mine v1\n"), ended.stderr

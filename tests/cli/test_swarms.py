@@ -5,7 +5,7 @@ import yaml
 from django.conf import settings
 
 from ansf_platform.accounts.models import AuditEntry
-from coordination import definitions, handlers
+from coordination import definitions
 from coordination.models import Agent, Schedule, Swarm, TaskDefinition
 
 pytestmark = pytest.mark.django_db
@@ -145,10 +145,7 @@ def test_what_is_exported_says_the_same_and_rebuilds_it_elsewhere(
     assert manage("swarm", "export", "--json").json == yaml.safe_load(exported)
 
 
-def test_the_example_declares_six_swarms_of_32_agents(manage, tenant, monkeypatch):
-    monkeypatch.setattr(handlers, "is_bound", lambda _name: True)
-    monkeypatch.setattr(handlers, "ignored_options", lambda _name: [])
-
+def test_the_example_declares_six_swarms_of_32_agents(manage, tenant):
     said = manage("swarm", "apply", settings.BASE_DIR / "examples" / "swarms.yaml")
 
     assert said.code == 0, said.err
