@@ -5,8 +5,9 @@ import yaml
 from django.conf import settings
 
 from ansf_platform.accounts.models import AuditEntry
-from coordination import definitions
+from coordination import declaration, definitions
 from coordination.models import Agent, Schedule, Swarm, TaskDefinition
+from workers import handlers
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +162,19 @@ def test_the_example_declares_six_swarms_of_32_agents(manage, tenant):
     assert set(TaskDefinition.objects.values_list("name", flat=True)) == {
         *("attractor.analyze", "dtw.nearest", "features.embed", "http.fetch")
     }
+
+
+def test_the_examples_schemas_know_every_argument_of_the_handlers():
+    text = (settings.BASE_DIR / "examples" / "swarms.yaml").read_text()
+    declared = {item.name: item.columns["schema"] for item in declaration.parse(text).definitions}
+
+    assert set(declared) == set(handlers.SCHEMAS)
+    for name, schema in declared.items():
+        own = handlers.SCHEMAS[name]
+        assert (schema["required"], set(schema["properties"])) == (
+            own["required"],
+            set(own["properties"]),
+        )
 
 
 def test_list_and_show(manage, swarm):
