@@ -1,0 +1,71 @@
+"""The page, its region, and the feed."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TypeVar
+
+from django.contrib.auth.decorators import login_required
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render, resolve_url
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_safe
+
+from dashboard.access import choices_of, tenant_of
+from dashboard.board import board_of
+from dashboard.feed import FEED
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
+
+@require_safe
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    """The whole page, with everything on it: it is readable without a script."""
+    tenant = tenant_of(request)
+    context = {"board": board_of(tenant), "choices": choices_of(request)}
+    return _fresh(render(request, "dashboard/page.html", context))
+
+
+@require_safe
+def board(request: HttpRequest) -> HttpResponse:
+    """The page's live region alone. Without a session the whole page goes to the login."""
+    if not request.user.is_authenticated:
+        answer = HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+        answer["HX-Redirect"] = resolve_url("dashboard")
+        return answer
+    began = time.perf_counter()
+    answer = render(request, "dashboard/board.html", {"board": board_of(tenant_of(request))})
+    FEED.note_pull(time.perf_counter() - began)
+    return _fresh(answer)
+
+
+@require_safe
+def feed(request: HttpRequest) -> HttpResponseBase:
+    """The stream of pokes, for anybody with a session: it carries no data."""
+    if not request.user.is_authenticated:
+        return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+    if FEED.full:
+        busy = HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        busy["Retry-After"] = "30"
+        return busy
+    _let_go_of_databases()
+    answer = StreamingHttpResponse(FEED.stream(), content_type="text/event-stream; charset=utf-8")
+    answer["X-Accel-Buffering"] = "no"
+    answer["Content-Encoding"] = "identity"
+    return _fresh(answer)
+
+
+def _let_go_of_databases() -> None:
+    # A request ends with its answer, and this one has no end: its connection would be kept idle.
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def _fresh(answer: Answer) -> Answer:
+    patch_cache_control(answer, no_store=True, private=True)
+    return answer
