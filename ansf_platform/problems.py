@@ -40,6 +40,7 @@ MEANINGS: dict[int, str] = {
     404: "There is nothing of that name or id, or it belongs to another tenant.",
     405: "The address does not know this method.",
     406: "Only application/json can be answered.",
+    408: "The body did not arrive in time.",
     409: "The state of things does not allow it: it ended, it exists, it is in use.",
     412: "If-Match names another revision than the current one: read it again.",
     413: "The body is too large.",

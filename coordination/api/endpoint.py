@@ -12,13 +12,14 @@ from rest_framework.response import Response
 
 from ansf_platform.endpoints import Endpoint
 from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.web_threads import THREADS
 from coordination import selectors
 from coordination.errors import CoordinationError, Invalid, ItemError, NotFound, Refused
 
 MAX_ERRORS = 1000  # told of one bulk; `errors_total` says how many there are
 MAX_WAIT = 30  # seconds
-# Whoever waits holds a thread and a connection: beyond so many, the answer comes at once.
-WAITERS = threading.BoundedSemaphore(32)
+# Whoever waits holds a thread and a connection: beyond half of them, the answer comes at once.
+WAITERS = threading.BoundedSemaphore(max(1, THREADS // 2))
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,6})(?:$|[,;\s])")
 
 
