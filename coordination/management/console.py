@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
@@ -42,6 +43,13 @@ class Command(terminal.Command):
             default=argparse.SUPPRESS if verb else DEFAULT_TENANT,
             help="Slug of the tenant (default: default).",
         )
+
+    def explain(self, error: BaseException) -> CommandError:
+        if isinstance(error, Invalid):  # one task was asked for: its number says nothing
+            return Usage(
+                "; ".join(f"{one.field}: {one.message}" for one in error.errors[:MISTAKES_SHOWN])
+            )
+        return super().explain(error)
 
     def tenant(self, options: dict[str, Any]) -> Tenant:
         """The tenant that was asked for. Raises NotFound."""
@@ -186,9 +194,18 @@ def not_an_object() -> ItemError:
     return ItemError(None, "", "must be a JSON object")
 
 
-def in_file(path: str, error: Invalid) -> Usage:
-    """What is wrong in a file, on one line: the first few mistakes and how many more."""
-    shown = [str(one) for one in error.errors[:MISTAKES_SHOWN]]
+def in_file(path: str, error: Invalid, items: str = "") -> Usage:
+    """What is wrong in a file, on one line: the first few mistakes and how many more.
+
+    `items` is where the file lists what the errors number, such as ``/nodes``.
+    """
+    shown = [f"{_place(one, items)}: {one.message}" for one in error.errors[:MISTAKES_SHOWN]]
     more = len(error.errors) - len(shown)
     rest = f"; and {more} more" if more > 0 else ""
     return Usage(f"{path}: {'; '.join(shown)}{rest}")
+
+
+def _place(error: ItemError, items: str) -> str:
+    if error.index is None or not items or error.field.startswith(items):
+        return error.field
+    return f"{items}/{error.index}{error.field}"

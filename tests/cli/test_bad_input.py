@@ -137,6 +137,21 @@ def test_a_wrong_run_is_refused_with_its_path(fails, definition, document):
     assert fails(2, "run", "submit", "-", stdin=document).startswith("run: -")
 
 
+def test_a_wrong_payload_is_named_by_its_path(fails, definition):
+    line = fails(2, "submit", "echo", "--payload", '{"n": "six"}')
+
+    assert line == "submit: /payload/n: 'six' is not of type 'integer'"
+
+
+def test_a_wrong_node_of_a_run_is_named_by_its_path(fails, definition):
+    run = (
+        '{"name": "r", "nodes": [{"name": "a", "definition": "echo"},'
+        ' {"name": "b", "definition": "echo", "payload": {"n": "six"}}]}'
+    )
+
+    assert "/nodes/1/payload/n: 'six' is not of type" in fails(2, "run", "submit", "-", stdin=run)
+
+
 def test_the_database_being_away_is_told_apart_from_a_wrong_request(fails, tenant, monkeypatch):
     def away(*_args, **_options):
         raise OperationalError("connection refused")

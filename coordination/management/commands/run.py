@@ -74,7 +74,7 @@ class Command(console.Command):
                 run = runs.submit_run(name, nodes, edges, tenant=tenant)
                 entry("run.submit", "run", run.pk, name=run.name, nodes=len(nodes))
         except Invalid as error:
-            raise console.in_file(options["file"], error) from error
+            raise console.in_file(options["file"], error, "/nodes") from error
         if self.screen.as_json:
             self.screen.json({"id": run.pk, "nodes": len(nodes)})
         else:
