@@ -6,7 +6,8 @@ the statuses it may leave, and 0 rows means that somebody else won. Three partie
 * ``asking``: people and programs cancel and replay;
 * ``leading``: the leader dispatches, wakes what is due, takes back what was lost. Each of its
   statements names its term and holds off a change of leader while it runs;
-* ``working``: a worker claims, finishes and gives back, fenced by (fence, claim).
+* the worker claims and gives back (``claiming``) and finishes (``working``), fenced by
+  (fence, claim).
 
 What the end of a task sets free (key, children, lane) is settled in the same transaction
 (``settling``). Statements on several tasks lock them in id order first.
@@ -15,6 +16,7 @@ What the end of a task sets free (key, children, lane) is settled in the same tr
 from __future__ import annotations
 
 from coordination.lifecycle.asking import cancel, replay
+from coordination.lifecycle.claiming import Claimed, claim, give_back
 from coordination.lifecycle.leading import (
     dispatch,
     expire,
@@ -23,7 +25,7 @@ from coordination.lifecycle.leading import (
     take_back_unpublished,
     wake,
 )
-from coordination.lifecycle.working import Claimed, Finished, Report, claim, finish, give_back
+from coordination.lifecycle.working import Finished, Report, finish
 
 __all__ = [
     "Claimed",

@@ -1,15 +1,9 @@
-"""What a worker does to tasks: claim, finish, give back. All of it is fenced.
-
-A claim is the identity of one execution of one envelope. It holds a task only while the task's
-fence is the one the message carried; once a task was taken back its fence has grown, and every
-later word of the old claim is refused.
-"""
+"""Recording what workers did: each result once, and only while its claim holds the task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 from uuid import UUID
 
 from coordination import bodies, counters, sql
@@ -20,20 +14,6 @@ from coordination.models import TERMINAL, Outcome, Status, TaskBody
 MAX_LOG = 64 * 1024  # characters kept of an attempt's log
 MAX_ERROR = 4_000
 MAX_TRACEBACK = 16_000
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A task in a worker's hands."""
-
-    id: UUID
-    fence: int
-    attempt: int
-    payload: Any
-    has_references: bool
-    run_id: UUID | None
-    deadline_in: float | None
-    """Seconds until the deadline when it was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,57 +57,6 @@ class Report:
     """Refused: the task had been taken back."""
 
 
-_CLAIM = """
-WITH picked AS (
-    SELECT t.id FROM coordination_task t
-    JOIN @rows(members, id uuid, fence bigint) ON members.id = t.id
-    WHERE t.fence = members.fence
-      AND (@status(t) = 'dispatched' OR (@status(t) = 'running' AND t.claim = %(claim)s))
-      AND (t.deadline IS NULL OR t.deadline > @now)
-    ORDER BY t.id @lock(t))
-UPDATE coordination_task SET status = 'running', claim = %(claim)s, worker_id = %(worker)s,
-    claimed_at = @now, started_at = @now, solo = (SELECT count(*) FROM picked) = 1
-WHERE id IN (SELECT id FROM picked)
-RETURNING id, fence, attempt, payload, payload_bytes, has_references, run_id,
-          @epoch(deadline) - @epoch(claimed_at) AS deadline_in
-"""
-
-
-@sql.retrying
-def claim(claim_id: UUID, worker_id: int, members: Sequence[tuple[UUID, int]]) -> list[Claimed]:
-    """Take those (task, fence) pairs that are still as they were dispatched, with payloads.
-
-    Repeating a claim whose reply was lost gives the same tasks again. The order is that of
-    `members`.
-    """
-    rows = sql.fetch(
-        _CLAIM,
-        {
-            "claim": claim_id,
-            "worker": worker_id,
-            "members": [{"id": task.hex, "fence": fence} for task, fence in members],
-        },
-    )
-    large = [sql.as_uuid(r["id"]) for r in rows if r["payload_bytes"] > bodies.INLINE_BYTES]
-    payloads = bodies.read(TaskBody.Kind.PAYLOAD, large) if large else {}
-    claimed = {task.id: task for task in (_claimed(row, payloads) for row in rows)}
-    return [claimed[task] for task, _ in members if task in claimed]
-
-
-def _claimed(row: sql.Row, payloads: dict[UUID, Any]) -> Claimed:
-    task_id = sql.as_uuid(row["id"])
-    payload = payloads[task_id] if task_id in payloads else sql.parse_json(row["payload"])
-    return Claimed(
-        task_id,
-        row["fence"],
-        row["attempt"],
-        payload,
-        bool(row["has_references"]),
-        sql.as_uuid(row["run_id"]) if row["run_id"] else None,
-        row["deadline_in"],
-    )
-
-
 _FINISH = f"""
 WITH picked AS (
     SELECT t.id, results.status, results.reason, results.result, results.result_bytes,
@@ -145,7 +74,11 @@ UPDATE coordination_task SET
         WHEN picked.status = 'dead' THEN 'dead'
         WHEN deadline <= @after(picked.retry_in) THEN 'expired'
         ELSE 'scheduled' END,
-    reason = picked.reason,
+    reason = CASE
+        WHEN picked.status NOT IN ('scheduled', 'dead') THEN picked.reason
+        WHEN cancel_requested_at IS NOT NULL THEN 'asked'
+        WHEN picked.status = 'scheduled' AND deadline <= @after(picked.retry_in) THEN 'deadline'
+        ELSE picked.reason END,
     result = picked.result,
     result_bytes = picked.result_bytes,
     attempt = attempt + picked.charged,
@@ -184,11 +117,13 @@ ON CONFLICT (task_id, fence) DO UPDATE SET
     error_message = excluded.error_message, traceback = excluded.traceback,
     progress = excluded.progress, note = excluded.note, log = excluded.log
 """
+# The outcome tells a repeated result from one that comes after its claim was judged, which
+# leaves an attempt of the same claim.
 _RECORDED_BEFORE = """
 SELECT a.task_id FROM coordination_attempt a
-JOIN @rows(results, id uuid, fence bigint) ON results.id = a.task_id
-    AND results.fence = a.fence
-WHERE a.claim = %(claim)s AND a.outcome NOT IN ('running', 'lost')
+JOIN @rows(results, id uuid, fence bigint, outcome text) ON results.id = a.task_id
+    AND results.fence = a.fence AND results.outcome = a.outcome
+WHERE a.claim = %(claim)s
 """
 
 
@@ -263,39 +198,8 @@ def _clean(text: str) -> str:
 
 
 def _recorded_before(claim_id: UUID, items: Iterable[Finished]) -> frozenset[UUID]:
-    results = [{"id": item.id.hex, "fence": item.fence} for item in items]
+    results = [
+        {"id": item.id.hex, "fence": item.fence, "outcome": item.outcome.value} for item in items
+    ]
     rows = sql.fetch(_RECORDED_BEFORE, {"claim": claim_id, "results": results})
     return frozenset(sql.as_uuid(row["task_id"]) for row in rows)
-
-
-_GIVE_BACK = """
-WITH picked AS (
-    SELECT t.id FROM coordination_task t
-    JOIN @rows(members, id uuid, fence bigint) ON members.id = t.id
-    WHERE t.fence = members.fence
-      AND (@status(t) = 'dispatched' OR (@status(t) = 'running' AND t.claim = %(claim)s))
-    ORDER BY t.id @lock(t))
-UPDATE coordination_task SET status = 'ready', fence = fence + 1, claim = NULL,
-    envelope = NULL, reason = %(reason)s, solo = %(no)s, ready_at = @now, due_at = deadline
-WHERE id IN (SELECT id FROM picked)
-"""
-
-
-@sql.retrying
-def give_back(
-    claim_id: UUID, members: Sequence[tuple[UUID, int]], reason: str = "given back"
-) -> int:
-    """Return tasks that were not begun to `ready`, uncharged; how many were still held."""
-    if not members:
-        return 0
-    changed = sql.change(
-        _GIVE_BACK,
-        {
-            "claim": claim_id,
-            "members": [{"id": task.hex, "fence": fence} for task, fence in members],
-            "reason": reason,
-            "no": False,
-        },
-    )
-    sql.notify()
-    return changed
