@@ -19,7 +19,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ from django.db import transaction
 from coordination import bodies, lifecycle, sql
 from coordination.models import Outcome, Status
 from workers.journal import Journal
+from workers.patience import CLAIM_PATIENCE_SECONDS, persist
 
 
 class Cancelled(Exception):
@@ -102,11 +103,11 @@ class Context:
     def commit(self) -> Iterator[Effect]:
         """A transaction that ends this task with what is written inside it, or not at all.
 
-        1. Lock the task's row and check the fence (raises :class:`Fenced`); 2. run the block;
-        3. record `effect.result` and success. The handler's return value is then ignored.
+        1. Lock the task's row and check the fence (raises :class:`Fenced`), waiting for a
+        database that is away; 2. run the block; 3. record `effect.result` and success. The
+        handler's return value is then ignored.
         """
-        with transaction.atomic():
-            self._lock()
+        with persist(self._open, CLAIM_PATIENCE_SECONDS):
             effect = Effect()
             yield effect
             encoded = bodies.encode(effect.result)
@@ -114,6 +115,13 @@ class Context:
             if not report.recorded:
                 raise Fenced(f"task {self.task_id} was taken back")
         self.committed = True
+
+    def _open(self) -> ExitStack:
+        """A transaction that holds the task's row."""
+        with ExitStack() as opened:
+            opened.enter_context(transaction.atomic())
+            self._lock()
+            return opened.pop_all()
 
     def _lock(self) -> None:
         rows = sql.fetch(

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import psycopg
 from celery import Task, signals, states
 from celery.app.task import Context as CeleryRequest
 from celery.exceptions import Retry
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from ansf_platform.celery import app
-from coordination import lifecycle, references
+from coordination import counters, lifecycle, references
 from coordination.lifecycle import Claimed, Finished
 from coordination.models import TaskDefinition
 from coordination.retry import Backoff
@@ -28,17 +26,15 @@ from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
 from workers import slots
 from workers.context import Context, Fenced, current_or_none, entered
 from workers.journal import Journal, path_for
-from workers.limits import soft_limit
+from workers.limits import in_main_thread, soft_limit
 from workers.node import Node
 from workers.outcomes import Ending, Policy, raised, returned
+from workers.patience import CLAIM_PATIENCE_SECONDS, FINISH_PATIENCE_SECONDS, persist
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 FLUSH_SECONDS = 0.1  # a result waits no longer for its neighbours
 BUDGET_SECONDS = 4 * TARGET_MS / 1000  # then members not begun are given back
-CLAIM_PATIENCE_SECONDS = 60.0  # then the dispatcher has taken the tasks back
-FINISH_PATIENCE_SECONDS = 3600.0
 UNKNOWN_HANDLER_SECONDS = 1.0  # before giving back, so that a wrong worker does not spin
 
 
@@ -65,29 +61,6 @@ def program(definition_id: int) -> Program:
             row.pk, row.name, row.handler, row.time_limit_seconds, Policy(row.max_attempts, backoff)
         )
     return _programs[definition_id]
-
-
-def persist(action: Callable[[], T], patience: float) -> T:
-    """Do it, again and again while the database is away."""
-    give_up = time.monotonic() + patience
-    pause = 0.05
-    while True:
-        try:
-            return action()
-        except (OperationalError, InterfaceError, psycopg.Error) as error:
-            if time.monotonic() > give_up or connection.in_atomic_block:
-                raise
-            logger.warning("database: %s; trying again", str(error).strip())
-            _drop_connection()
-            time.sleep(pause)
-            pause = min(pause * 2, 2.0)
-
-
-def _drop_connection() -> None:
-    try:
-        connection.close()
-    except DatabaseError:
-        connection.connection = None
 
 
 def run_envelope(
@@ -258,7 +231,13 @@ def _call(
         signals.task_success.send(sender=handler, result=value)
     except Fenced as error:
         logger.warning("%s", error)
+        persist(lambda: counters.add("fenced", 1), FINISH_PATIENCE_SECONDS)
         ending = None
+    except SystemExit as error:
+        if in_main_thread():  # a child that is told to end
+            raise
+        ending = raised(error, context.attempt, chosen.policy)
+        state = states.FAILURE
     except Exception as error:  # noqa: BLE001 - every end is recorded
         ending = raised(error, context.attempt, chosen.policy)
         state = _announce(handler, identifier, kwargs, error)

@@ -23,6 +23,11 @@ def _raise(_number: int, _frame: FrameType | None) -> None:
     raise SoftTimeLimitExceeded
 
 
+def in_main_thread() -> bool:
+    """Whether this is a child of a `cpu` pool rather than a thread of an `io` pool."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def soft_limit(seconds: float) -> Iterator[None]:
     """Raise ``SoftTimeLimitExceeded`` in the block after so many seconds.
@@ -30,7 +35,7 @@ def soft_limit(seconds: float) -> Iterator[None]:
     In a thread of an ``io`` pool there is no alarm: handlers there give the context's
     ``seconds_left`` to every socket, and a thread past its hard limit is fenced.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
     if not _Alarm.installed:
