@@ -17,6 +17,6 @@ Words
     Samples are standardised by the mean and standard deviation of their whole series, so that an
     unusual level or size counts as well as an unusual shape. The *distance* of a window is the
     dynamic time warping distance to its nearest window that shares no sample with it. A window is
-    *discordant* if that distance, or the one between feature vectors, has a modified z-score of
-    3.5 or more among all windows of the series (Iglewicz and Hoaglin 1993).
+    *discordant* if that distance has a modified z-score of 3.5 or more among all windows of the
+    series (Iglewicz and Hoaglin 1993). Feature vectors are a second witness: told, not decisive.
 """

@@ -72,14 +72,16 @@ class Finding:
             return [verdict.sentence for verdict in self.discordant]
         odd = self.verdicts[self.least_typical]
         return [
-            f"the least typical part is samples {odd.first}-{odd.last}, with a modified z-score of "
-            f"{odd.distance_score:.1f}: nothing to worry about"
+            (
+                f"no part stands out: samples {odd.first}-{odd.last} come closest, with a modified "
+                f"z-score of {odd.distance_score:.1f}"
+            )
         ]
 
 
 def strangeness(verdict: Verdict) -> float:
-    """The larger of the two scores."""
-    return max(verdict.distance_score, verdict.feature_score)
+    """How far out it is: the score that decides."""
+    return verdict.distance_score
 
 
 def read(run: Run, cuttings: Sequence[Cutting]) -> list[Finding]:

@@ -80,26 +80,25 @@ def judge(index: int, distance: float, kind: str, usual: dict[str, Any]) -> dict
         "feature_ratio": _ratio(feature, usual["feature"][0]),
         "kind": kind,
         "usual_kind": usual["kind"],
-        "discordant": max(scores.values()) >= LIMIT,
+        "discordant": scores["distance_score"] >= LIMIT,
         **scores,
     }
 
 
 def reasons(verdict: dict[str, Any]) -> list[str]:
-    """Why a window is discordant, a sentence for each criterion it meets."""
-    told = []
-    if verdict["distance_score"] >= LIMIT:
-        told.append(
-            f"even its nearest window is {verdict['distance_ratio']:.1f} times as far away as is "
-            f"usual (modified z-score {verdict['distance_score']:.1f})"
+    """Why a window is discordant, and what else speaks for it; empty if it is not."""
+    if not verdict["discordant"]:
+        return []
+    told = [
+        (
+            f"even the nearest other window is {verdict['distance_ratio']:.1f} times as far away as "
+            f"is usual (modified z-score {verdict['distance_score']:.1f})"
         )
+    ]
     if verdict["feature_score"] >= LIMIT:
-        told.append(
-            f"its features lie {verdict['feature_ratio']:.1f} times as far from the nearest as is "
-            f"usual (modified z-score {verdict['feature_score']:.1f})"
-        )
+        told.append(f"its features say so too ({verdict['feature_score']:.1f})")
     kinds = {verdict["kind"], verdict["usual_kind"]}
-    if told and len(kinds) > 1 and _UNDECIDED not in kinds:
+    if len(kinds) > 1 and _UNDECIDED not in kinds:
         told.append(f"its motion is {verdict['kind']}, most windows are {verdict['usual_kind']}")
     return told
 

@@ -108,8 +108,3 @@ def _series(finding: Finding) -> dict[str, Any]:
         "discordant": [asdict(verdict) for verdict in finding.discordant],
         "findings": finding.sentences,
     }
-
-
-def write_report(told: Told, report: Path) -> None:
-    """Write the report."""
-    report.write_text("")

@@ -20,7 +20,7 @@ from ansf_platform.services.errors import ServiceError
 from ansf_platform.services.ports import free_port
 from ansf_platform.terminal import Command as TerminalCommand
 from ansf_platform.terminal import Exit, Failure, Usage
-from dashboard.demo import driving, figures, findings, place, telling
+from dashboard.demo import driving, figures, findings, place, report, telling
 from dashboard.demo.progress import RunProgress
 from dashboard.demo.series import BadSeries, Series, read_series, real_series
 from dashboard.demo.windows import cut
@@ -49,13 +49,13 @@ class Command(TerminalCommand):
 
     def act(self, options: dict[str, Any]) -> None:
         series = _input(options)
-        report = _writable(options["report"])
+        path = _writable(options["report"])
         if options["state_dir"] is None:
             place.begin_again()
         directory: Path = options["state_dir"]
         try:
             with place.claim(directory):
-                self._run(directory, series, report, keep=options["keep"])
+                self._run(directory, series, path, keep=options["keep"])
         except Interrupted:
             raise Failure("interrupted", Exit.INTERRUPTED) from None
         except (ServiceError, driving.DemoFailed) as error:
@@ -65,7 +65,7 @@ class Command(TerminalCommand):
             connections.close_all()
             place.remove(directory)
 
-    def _run(self, directory: Path, series: list[Series], report: Path, *, keep: bool) -> None:
+    def _run(self, directory: Path, series: list[Series], path: Path, *, keep: bool) -> None:
         wishes = Wishes(state_dir=directory, web_port=free_port(), cpu=cores())
         system = System(wishes, choose_servers(wishes))
         log = place.log_path(directory)
@@ -73,11 +73,11 @@ class Command(TerminalCommand):
         with log.open("w", encoding="utf-8") as lines:
             running = RunningSystem(system, lines)
             with running.started() as prepared:
-                self._work(running, series, report)
+                self._work(running, series, path)
                 if keep:
                     self._keep(running, prepared)
 
-    def _work(self, running: RunningSystem, series: list[Series], report: Path) -> None:
+    def _work(self, running: RunningSystem, series: list[Series], path: Path) -> None:
         began = time.monotonic()
         swarms, agents = driving.apply_swarms()
         self.screen.note(f"{swarms} swarms with {agents} agents applied; waiting for the workers")
@@ -91,8 +91,8 @@ class Command(TerminalCommand):
         with RunProgress(self.screen, run.nodes_total) as progress:
             driving.follow(run, running, progress)
         told = telling.Told(figures.measure(run), findings.read(run, cuttings))
-        telling.write_report(told, report)
-        telling.show(told, report, self.screen)
+        report.write(told, path)
+        telling.show(told, path, self.screen)
 
     def _keep(self, running: RunningSystem, prepared: Prepared) -> None:
         self.screen.note(f"still running: {running.system.url}  {ADMIN} / {prepared.password}")
