@@ -1,0 +1,187 @@
+"""A whole system with a web process, and a browser that notes what goes wrong on a page.
+
+The system is the embedded one on private ports; it runs for the session. Tests share it, and
+each submits what it looks for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from ansf_platform.services.errors import BinaryMissing
+from ansf_platform.services.ports import free_port
+from ansf_platform.services.probes import http_answers, wait_until
+from ansf_platform.services.process import Launch, spawn_logged
+from benchmarks.stack import ROOT, Stack
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+START_DEADLINE_S = 60.0
+PASSWORD = "only-for-this-test-run"
+DECLARATION = """
+swarms:
+  research:
+    agents: {count: 4, role: analyst, slots: 2}
+  backend:
+    agents: {count: 3, role: worker}
+  sleepers: {}
+definitions:
+  nap: {handler: bench.sleep, pool: io, swarm: research}
+  break: {handler: bench.fail, pool: io, swarm: backend, max_attempts: 1}
+  spin: {handler: bench.spin, pool: cpu, swarm: backend}
+  idle: {handler: bench.noop, pool: cpu, swarm: sleepers}
+"""
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="session")
+def base_url():
+    """In place of a plugin's own, which this pytest warns of; tests name whole addresses."""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    if not CHROMIUM.exists():
+        absent = f"{CHROMIUM} is not installed: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(absent)
+        pytest.skip(absent)
+    return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": ARGUMENTS}
+
+
+@dataclass
+class Site:
+    """The system and where its pages are."""
+
+    stack: Stack
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def web(self):
+        return self.stack.processes["web"]
+
+    def submit(self, definition, count=1, **payload):
+        """Submit tasks in another process, as anybody would."""
+        self.shell(
+            "from coordination.submission import submit_many; "
+            "from coordination.requests import TaskRequest; "
+            f"submit_many([TaskRequest(definition={definition!r}, payload={payload!r})] * {count})"
+        )
+
+    def shell(self, statement):
+        self.stack.manage("shell", "--no-imports", "-c", statement)
+
+
+def start_web(stack, port=None):
+    """uvicorn as `manage.py up` starts it, but with more patience for open streams than any
+    test has: a stream that does not end by itself shows."""
+    port = port or free_port()
+    command = (
+        *(sys.executable, "-m", "uvicorn", "ansf_platform.asgi:application"),
+        *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
+        *("--timeout-graceful-shutdown", "300", "--no-access-log", "--log-level", "warning"),
+    )
+    launch = Launch(command, env=stack.environment, cwd=ROOT)
+    process = spawn_logged(launch, stack.log("web"))
+    stack.processes["web"] = process
+    site = Site(stack, port)
+    answers = wait_until(lambda: http_answers(f"{site.url}/livez"), START_DEADLINE_S)
+    assert answers, stack.log("web").read_text()
+    return site
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory):
+    """Database, broker and rows, without a process of ours."""
+    directory = tmp_path_factory.mktemp("site")
+    extra = {"ANSF_HANDLERS": "benchmarks.handlers", "ANSF_FLOWER_URL": "http://127.0.0.1:5555/"}
+    try:
+        with Stack("embedded", directory, extra) as stack:
+            stack.manage("collectstatic", "--noinput", "--verbosity=0")
+            declaration = directory / "swarms.yaml"
+            declaration.write_text(DECLARATION)
+            stack.manage("swarm", "apply", str(declaration))
+            stack.extra["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
+            stack.manage("createsuperuser", "--noinput", "--username=boss", "--email=b@example.org")
+            yield stack
+    except BinaryMissing as absent:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(absent))
+        pytest.skip(str(absent))
+
+
+@pytest.fixture(scope="session")
+def site(system):
+    """The whole system: web, coordinator, watch, a worker of each pool."""
+    found = start_web(system)
+    system.coordinator()
+    system.start("watch", "watch")
+    system.worker("io", 4)
+    system.worker("cpu", 1)
+    return found
+
+
+@dataclass
+class Complaints:
+    """What the browser had to say against a page."""
+
+    console: list[str] = field(default_factory=list)
+
+    def listen_to(self, page):
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.console.append(f"exception: {error}"))
+        page.add_init_script(
+            "document.addEventListener('securitypolicyviolation', e => console.error("
+            "'CSP: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile))"
+        )
+
+    def _heard(self, message):
+        if message.type in {"error", "warning"}:
+            self.console.append(f"{message.type}: {message.text}")
+
+
+@pytest.fixture
+def complaints(page):
+    found = Complaints()
+    found.listen_to(page)
+    return found
+
+
+@pytest.fixture(scope="session")
+def session_state(browser, site):
+    """Cookies of somebody who has signed in."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_title("default · ANSF")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def browser_context_args(browser_context_args, session_state):
+    return {**browser_context_args, "storage_state": session_state}
