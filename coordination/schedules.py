@@ -7,7 +7,8 @@ second insert of (schedule, due time) changes nothing and submits nothing.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter
@@ -46,12 +47,26 @@ def next_after(schedule: Schedule, moment: datetime) -> datetime | None:
     """The first due time after `moment`; None when there is none (cron of a day that never is)."""
     if schedule.interval_seconds is not None:
         return moment + timedelta(seconds=schedule.interval_seconds)
-    local = moment.astimezone(ZoneInfo(schedule.timezone))
     try:
-        found: datetime = croniter(schedule.cron, local).get_next(datetime)
+        return _cron_time(schedule, moment, "get_next")
     except (CroniterBadDateError, CroniterBadCronError):
         return None
-    return found
+
+
+def _cron_time(
+    schedule: Schedule, moment: datetime, step: Literal["get_next", "get_prev"]
+) -> datetime:
+    """The nearest due time after or before `moment`.
+
+    When the clock is set back an hour comes twice. A schedule for certain hours fires in the
+    first of the two, one for every hour in both.
+    """
+    times = croniter(schedule.cron, moment.astimezone(ZoneInfo(schedule.timezone)))
+    every_hour = times.expanded[1] == ["*"]
+    found: datetime = getattr(times, step)(datetime)
+    while found.fold and not every_hour:
+        found = getattr(times, step)(datetime)
+    return found.astimezone(UTC)  # a time that comes twice equals none of another zone
 
 
 def arm(schedule: Schedule) -> None:
@@ -98,9 +113,7 @@ def _latest_until(schedule: Schedule, now: datetime) -> datetime:
     if schedule.interval_seconds is not None:
         steps = int((now - first).total_seconds() // schedule.interval_seconds)
         return first + timedelta(seconds=steps * schedule.interval_seconds)
-    local = now.astimezone(ZoneInfo(schedule.timezone)) + timedelta(microseconds=1)
-    before: datetime = croniter(schedule.cron, local).get_prev(datetime)
-    return max(first, before)
+    return max(first, _cron_time(schedule, now + timedelta(microseconds=1), "get_prev"))
 
 
 LATE_SECONDS = 60.0  # with catch-up "skip", a firing later than this is left out
