@@ -91,8 +91,8 @@ def reasons(verdict: dict[str, Any]) -> list[str]:
         return []
     told = [
         (
-            f"even the nearest other window is {verdict['distance_ratio']:.1f} times as far away as "
-            f"is usual (modified z-score {verdict['distance_score']:.1f})"
+            f"even the nearest other window is {verdict['distance_ratio']:.1f} times as far away "
+            f"as is usual (modified z-score {verdict['distance_score']:.1f})"
         )
     ]
     if verdict["feature_score"] >= LIMIT:

@@ -20,6 +20,7 @@ MAX_BYTES = 64 * 1024 * 1024
 _DELIMITERS = ",;\t|"
 _SHOWN_COLUMNS = 10
 _SHOWN_CHARACTERS = 40
+_LARGEST = 1e100  # squares of it still fit
 _FLAT = 1e-12
 """Deviation relative to the largest value; below it rounding is all that varies."""
 
@@ -62,8 +63,8 @@ def read_series(path: Path, column: str | None) -> Series:
     The delimiter may be a comma, a semicolon, a tab or a bar. Every line must hold a finite
     number in that column; a file with one column needs no name.
     """
-    _check_file(path)
     try:
+        _check_file(path)
         with path.open(encoding="utf-8-sig", newline="") as stream:
             name, values = _column(path, stream, column)
     except UnicodeDecodeError as error:
@@ -82,10 +83,7 @@ def _floats(values: object) -> NDArray[np.float64]:
 
 
 def _check_file(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise BadSeries(f"{path} cannot be read: {error.strerror}") from error
+    size = path.stat().st_size
     if not path.is_file():
         raise BadSeries(f"{path} is not a file")
     if size > MAX_BYTES:
@@ -166,6 +164,8 @@ def _check_samples(path: Path, name: str, samples: NDArray[np.float64]) -> None:
     if samples.size < SHORTEST:
         raise BadSeries(f"{where} has {samples.size} samples, at least {SHORTEST} are needed")
     largest = float(np.max(np.abs(samples)))
+    if largest > _LARGEST:
+        raise BadSeries(f"{where} holds {largest:g}, at most {_LARGEST:g} can be computed with")
     if largest == 0 or float(np.std(samples / largest)) < _FLAT:
         raise BadSeries(f"{where} has the same value everywhere: there is nothing to compare")
 
