@@ -91,13 +91,23 @@ class TableStore:
     """Blobs in the database."""
 
     def put(self, values: Mapping[str, Encoded]) -> None:
-        """Insert those that are new."""
+        """Insert those that are new, and hold on to all of them until this transaction ends.
+
+        Touching one that is there locks its row: retention, which would delete it because no
+        body names it yet, waits and then sees ours. In order of digest, against deadlocks.
+        """
         Blob.objects.bulk_create(
             [
-                Blob(sha256=digest, size=value.size, data=zlib.compress(value.text.encode()))
-                for digest, value in values.items()
+                Blob(
+                    sha256=digest,
+                    size=values[digest].size,
+                    data=zlib.compress(values[digest].text.encode()),
+                )
+                for digest in sorted(values)
             ],
-            ignore_conflicts=True,
+            update_conflicts=True,
+            unique_fields=["sha256"],
+            update_fields=["created_at"],
         )
 
     def get(self, sha256: str) -> bytes:
@@ -122,7 +132,8 @@ class DirectoryStore:
         return self.root / sha256[:2] / sha256
 
     def put(self, values: Mapping[str, Encoded]) -> None:
-        """Write each file beside its place, then move it there."""
+        """Lock the rows, write each file beside its place, then move it there."""
+        TableStore().put({digest: Encoded("null") for digest in values})
         for digest, value in values.items():
             path = self._path(digest)
             if path.exists():
@@ -131,7 +142,6 @@ class DirectoryStore:
             partial = path.with_suffix(f".{os.getpid()}")
             partial.write_bytes(zlib.compress(value.text.encode()))
             partial.replace(path)
-        TableStore().put({digest: Encoded("null") for digest in values})
 
     def get(self, sha256: str) -> bytes:
         """Read and decompress one file."""

@@ -33,13 +33,19 @@ WITH picked AS (
     WHERE @status(t) = 'blocked' AND t.waiting_on = astray.waiting_on
     ORDER BY t.id @lock(t))
 UPDATE coordination_task SET waiting_on = picked.expected,
-    status = CASE WHEN picked.expected > 0 THEN 'blocked' ELSE 'ready' END, ready_at = @now
+    status = CASE WHEN picked.expected > 0 THEN 'blocked'
+                  WHEN not_before > @now THEN 'scheduled' ELSE 'ready' END,
+    ready_at = CASE WHEN picked.expected > 0 OR not_before > @now THEN ready_at ELSE @now END,
+    due_at = CASE WHEN picked.expected = 0 AND not_before > @now
+                       AND (deadline IS NULL OR deadline > not_before) THEN not_before
+                  ELSE deadline END
 FROM picked WHERE coordination_task.id = picked.id
 """
 _LEFT_KEYS = """
 DELETE FROM coordination_livekey WHERE task_id IN (
-    SELECT t.id FROM coordination_task t JOIN coordination_livekey k ON k.task_id = t.id
-    WHERE t.status IN ('succeeded', 'dead', 'cancelled', 'expired'))
+    SELECT k.task_id FROM coordination_livekey k
+    LEFT JOIN coordination_task t ON t.id = k.task_id
+    WHERE t.id IS NULL OR t.status IN ('succeeded', 'dead', 'cancelled', 'expired'))
 """
 
 

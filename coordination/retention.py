@@ -22,7 +22,15 @@ SELECT t.id FROM coordination_task t
 WHERE t.id > %(after)s AND t.id < %(before)s
   AND t.status IN ('succeeded', 'dead', 'cancelled', 'expired')
   AND t.finished_at < @after(-%(seconds)s)
+  AND NOT EXISTS (  -- a child that has not ended may still read the result
+    SELECT 1 FROM coordination_edge e JOIN coordination_task c ON c.id = e.child_id
+    WHERE e.parent_id = t.id
+      AND c.status NOT IN ('succeeded', 'dead', 'cancelled', 'expired'))
 ORDER BY t.id LIMIT %(limit)s
+"""
+_LOCK_BLOBS = """
+SELECT b.sha256 FROM coordination_blob b
+WHERE b.sha256 IN (SELECT blobs.sha256 FROM @rows(blobs, sha256 text)) ORDER BY b.sha256 @lock(b)
 """
 _DELETE = "DELETE FROM coordination_task WHERE id IN (SELECT old.id FROM @rows(old, id uuid))"
 
@@ -54,6 +62,18 @@ def _delete(ids: list[UUID]) -> None:
     RunNode.objects.filter(task_id__in=ids).delete()
     sql.change(_DELETE, {"old": [{"id": task.hex} for task in ids]})
     Run.objects.filter(pk__in=runs).exclude(pk__in=RunNode.objects.values("run_id")).delete()
+    _delete_orphans(digests)
+
+
+def _delete_orphans(digests: set[str]) -> None:
+    """Delete those blobs that no body names any more.
+
+    Their rows are locked before looking: a submission that names one of them again has either
+    committed by then, and is seen, or waits for us and stores the value anew.
+    """
+    if not digests:
+        return
+    sql.fetch(_LOCK_BLOBS, {"blobs": [{"sha256": digest} for digest in sorted(digests)]})
     kept = TaskBody.objects.filter(blob_sha256__in=digests).values_list("blob_sha256", flat=True)
     orphans = digests - set(kept)
     if orphans:
