@@ -24,7 +24,7 @@ from coordination.lifecycle import take_back_unpublished
 from coordination.lifecycle.leading import Pick
 from coordination.models import Agent
 from coordination.publish import Envelope, Publisher
-from coordination.sizing import HARD_GRACE_SECONDS, Sizes
+from coordination.sizing import BACKSTOP_SECONDS, Sizes
 
 FEWEST_CANDIDATES = 16
 MOST_CANDIDATES = 2_000  # per swarm and priority
@@ -178,7 +178,7 @@ class Dispatcher:
                         parcel.level,
                         parcel.definition_id,
                         known.handler,
-                        known.time_limit + HARD_GRACE_SECONDS,
+                        known.time_limit + BACKSTOP_SECONDS,
                         members,
                     )
                 )

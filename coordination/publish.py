@@ -129,10 +129,11 @@ class Publisher:
             except queue.Empty:
                 sender.keep_alive()
                 continue
+            gathered = self._gather(batch)
             try:
-                self._refuse(sender.send(self._gather(batch)))
+                self._refuse(sender.send(gathered))
             except Exception:
-                self._refuse(batch)
+                self._refuse(gathered)
                 raise
 
     def _gather(self, batch: Sequence[Envelope]) -> list[Envelope]:

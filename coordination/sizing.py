@@ -23,6 +23,7 @@ ENOUGH = 5  # attempts before anything is believed
 REFRESH_SECONDS = 0.25
 UNKNOWN_SECONDS = 0.1  # assumed cost of a task that never ran
 HARD_GRACE_SECONDS = 2.0  # between the soft limit, which a handler may catch, and the kill
+BACKSTOP_SECONDS = 3700.0  # the message's own limit also counts waiting for a database
 
 _RECENT = """
 SELECT definition_id, run_ms FROM coordination_attempt

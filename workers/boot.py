@@ -17,6 +17,7 @@ from django.db import connections
 from ansf_platform.celery import Profile, app
 from coordination import handlers
 from kernels import warm
+from workers.claims import Reconnected
 from workers.context import JournalHandler
 from workers.heart import Heart
 from workers.node import Node, register
@@ -85,6 +86,7 @@ def run(pool: str, concurrency: int, profile: Profile, log_level: str) -> int:
     _worker.node = node
     _worker.heart = heart = Heart(node)
     heart.start()
+    app.steps["consumer"].add(Reconnected)
     # Children must not inherit this thread's connection.
     connections.close_all()
     try:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from typing import Any
 
 import psutil
+from celery import bootsteps
 from celery.worker.request import Request
+
+STALE_SECONDS = 3600.0
 
 
 class Held:
@@ -33,20 +37,41 @@ class Held:
             self._requests.pop(claim, None)
 
     def forget_waiting(self) -> None:
-        """Drop what was never given to a child: the connection it came over is gone."""
+        """Drop what was never given to the pool: the connection it came over is gone.
+
+        What was given is kept a while: Celery forgets which of it a child had begun already.
+        """
+        now = time.monotonic()
         with self._lock:
-            self._requests = {c: r for c, r in self._requests.items() if r.begun}
+            for claim, request in list(self._requests.items()):
+                if request.begun:
+                    continue
+                if request.given:
+                    request.stale_at = request.stale_at or now + STALE_SECONDS
+                else:
+                    del self._requests[claim]
 
     def claims(self) -> list[uuid.UUID]:
         """The claims somebody still works on: not those of children that died."""
+        now = time.monotonic()
         with self._lock:
+            for claim, request in list(self._requests.items()):
+                if request.stale_at is not None and not request.begun and request.stale_at < now:
+                    del self._requests[claim]
             requests = dict(self._requests)
         return [claim for claim, request in requests.items() if request.alive()]
 
     def active(self) -> int:
         """How many slots are in use."""
         with self._lock:
-            return sum(request.begun for request in self._requests.values())
+            requests = list(self._requests.values())
+        return sum(request.begun and request.alive() for request in requests)
+
+    def children(self) -> set[int]:
+        """The processes that work on something."""
+        with self._lock:
+            pids = {request.child for request in self._requests.values()}
+        return {pid for pid in pids if pid is not None}
 
     def child_of(self, claim: uuid.UUID) -> int | None:
         """The process that works on a claim."""
@@ -58,12 +83,24 @@ class Held:
 held = Held()
 
 
+class Reconnected(bootsteps.StartStopStep):
+    """Runs whenever the worker begins to consume over a new connection."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        """Messages that waited here come again, with claims of their own."""
+        held.forget_waiting()
+
+
 class EnvelopeRequest(Request):
     """A received envelope; tells its child which claim to make."""
 
     def __init__(self, message: Any, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.claim = uuid.uuid4()
+        self.stale_at: float | None = None
+        """When it is forgotten unless a child turns out to have it (monotonic)."""
         self.request_dict["ansf_claim"] = self.claim.hex
         held.add(self.claim, self)
 
@@ -77,6 +114,16 @@ class EnvelopeRequest(Request):
         """The process that took it (a thread's is this one)."""
         pid: Any = self.worker_pid
         return int(pid) if pid is not None else None
+
+    @property
+    def given(self) -> bool:
+        """Whether the pool got it, begun or not."""
+        return vars(self).get("_apply_result") is not None  # absent from the stubs
+
+    def on_accepted(self, pid: Any, time_accepted: float) -> None:
+        """A child or thread took it, perhaps long after its connection was lost."""
+        held.add(self.claim, self)
+        super().on_accepted(pid, time_accepted)
 
     def alive(self) -> bool:
         """Whether whoever took it still lives (a zombie does not)."""

@@ -26,7 +26,7 @@ from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
 from workers import slots
 from workers.context import Context, Fenced, current_or_none, entered
 from workers.journal import Journal, path_for
-from workers.limits import in_main_thread, soft_limit
+from workers.limits import hard_limit, in_main_thread, soft_limit
 from workers.node import Node
 from workers.outcomes import Ending, Policy, raised, returned
 from workers.patience import CLAIM_PATIENCE_SECONDS, FINISH_PATIENCE_SECONDS, persist
@@ -149,7 +149,11 @@ def execute(
     running = slots.Running(
         task.id, task.fence, claim, chosen.policy, task.attempt + 1, limit + HARD_GRACE_SECONDS
     )
-    with entered(context), slots.occupied(running):
+    with (
+        entered(context),
+        slots.occupied(running),
+        hard_limit(node.limits, running.hard_seconds),
+    ):
         ending = _run_handler(context, chosen, handler, task, limit)
     context.journal.close()
     if context.committed or ending is None or running.fenced:

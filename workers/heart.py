@@ -22,7 +22,7 @@ from django.db import DatabaseError, InterfaceError, connection, connections
 from coordination import lifecycle, sql
 from coordination.lifecycle import Finished
 from coordination.models import Outcome, Status
-from workers import journal, slots
+from workers import journal, limits, slots
 from workers.claims import held
 from workers.node import BEAT_SECONDS, Node, Pulse, ToCancel, beat, say_goodbye
 
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 CANCEL_GRACE_SECONDS = 10.0  # then a child that does not look at its flag is killed
 STUCK_SHARE = 0.25  # of the threads: then the process drains and is replaced
 EXIT_STUCK = 70  # EX_SOFTWARE: whoever supervises starts a new process
+SHORTEST_REST_SECONDS = 0.1
+LIMITS_SECONDS = 0.25  # between looks at hard limits
 STATEMENT_OPTIONS = "-c statement_timeout=1000 -c lock_timeout=1000"
 
 _fork_lock = threading.Lock()
@@ -96,11 +98,29 @@ class Heart:
                     self._beat()
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("beat: %s", str(error).strip())
-                with contextlib.suppress(DatabaseError, InterfaceError):
-                    connections["default"].close()
-            spent = time.monotonic() - begun
-            self._stopping.wait(max(0.1, BEAT_SECONDS - spent))
+                self._disconnect()
+            except Exception:
+                # A worker whose heart stopped would work on while its tasks are taken back.
+                logger.exception("beat failed")
+                self._disconnect()
+            self._rest(begun + BEAT_SECONDS)
         connection.close()
+
+    @staticmethod
+    def _disconnect() -> None:
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            connections["default"].close()
+
+    def _rest(self, until: float) -> None:
+        """Wait for the next beat, looking after the hard limits of children."""
+        until = max(until, time.monotonic() + SHORTEST_REST_SECONDS)
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            with _fork_lock, contextlib.suppress(OSError):
+                for pid in limits.overdue(self.node.limits):
+                    if pid in held.children():
+                        logger.warning("killing %s: its task is past its hard limit", pid)
+                        os.kill(pid, signal.SIGKILL)
+            self._stopping.wait(min(left, LIMITS_SECONDS))
 
     def _beat(self) -> None:
         self._end_overdue()
@@ -153,7 +173,6 @@ class Heart:
     def _end_overdue(self) -> None:
         """Fence threads past their hard limit: their tasks end now, whatever they still do."""
         for item in slots.overdue():
-            item.fenced = True
             final = item.attempt >= item.policy.max_attempts
             lifecycle.finish(
                 item.claim,
@@ -172,3 +191,4 @@ class Heart:
                     )
                 ],
             )
+            item.fenced = True  # only now: what the database refused is tried again

@@ -1,11 +1,22 @@
-"""The soft time limit: an alarm around each member, in pools whose tasks run in main threads."""
+"""Time limits of `cpu` pools, whose members run in the main threads of child processes.
+
+The soft limit is an alarm around each member. The hard limit is a time that the child leaves
+where its main process sees it, and the main process kills children past theirs. Celery's own
+limit counts from the receipt of a message, and so would kill a child that only waits for the
+database to come back.
+"""
 
 from __future__ import annotations
 
+import mmap
+import os
 import signal
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -46,3 +57,52 @@ def soft_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+_TIME = struct.Struct("d")
+_NONE = 0.0
+
+
+class _Board:
+    """This process's file: when its current member must have ended, by the monotonic clock,
+    which all processes of a machine share.
+    """
+
+    owner = 0
+    memory: mmap.mmap | None = None
+
+
+def _board(directory: Path) -> mmap.mmap:
+    if _Board.memory is None or _Board.owner != os.getpid():
+        path = directory / str(os.getpid())
+        path.write_bytes(_TIME.pack(_NONE))
+        with path.open("r+b") as file:
+            _Board.memory = mmap.mmap(file.fileno(), _TIME.size)
+        _Board.owner = os.getpid()
+    return _Board.memory
+
+
+@contextmanager
+def hard_limit(directory: Path, seconds: float) -> Iterator[None]:
+    """Let the main process kill this child if the block takes longer. No-op in a thread."""
+    if not in_main_thread():
+        yield
+        return
+    board = _board(directory)
+    _TIME.pack_into(board, 0, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _TIME.pack_into(board, 0, _NONE)
+
+
+def overdue(directory: Path) -> list[int]:
+    """The processes whose member is past its hard limit; each is told once."""
+    found = []
+    now = time.monotonic()
+    for path in directory.iterdir():
+        content = path.read_bytes()
+        if len(content) == _TIME.size and _NONE < _TIME.unpack(content)[0] < now:
+            path.unlink()
+            found.append(int(path.name))
+    return found

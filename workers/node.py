@@ -57,11 +57,14 @@ class Node:
     """Where children leave logs and find cancellations, one file per task."""
     cancelled: Path = field(init=False)
     """A file per task that is to stop."""
+    limits: Path = field(init=False)
+    """A file per child that says when it must have finished what it does."""
     logs: Path = field(init=False)
     """A file per running attempt that logged or reported progress."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cancelled", self.directory / "cancelled")
+        object.__setattr__(self, "limits", self.directory / "limits")
         object.__setattr__(self, "logs", self.directory / "logs")
 
 
@@ -89,7 +92,7 @@ def register(pool: str, concurrency: int, handlers: Sequence[str], state_dir: Pa
         },
     )[0]
     node = Node(row["id"], name, pool, concurrency, state_dir / "workers" / boot.hex)
-    for directory in (node.cancelled, node.logs):
+    for directory in (node.cancelled, node.limits, node.logs):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     return node
 

@@ -9,6 +9,7 @@ from celery import Task, shared_task
 
 from ansf_platform.celery import ENVELOPE_TASK
 from workers import boot, executor, handlers
+from workers.claims import held
 
 __all__ = ["EnvelopeTask", "envelope", "handlers"]
 
@@ -24,4 +25,8 @@ def envelope(self: Any, definition: int, members: list[list[Any]]) -> None:
     """Run the members of an envelope that are still as they were dispatched."""
     claim = UUID(self.request.ansf_claim)
     pairs = [(UUID(task), int(fence)) for task, fence in members]
-    executor.run_envelope(boot.this_node(), claim, definition, pairs)
+    try:
+        executor.run_envelope(boot.this_node(), claim, definition, pairs)
+    finally:
+        # In a thread of the main process nothing that Celery fails to tell may keep a claim.
+        held.drop(claim)

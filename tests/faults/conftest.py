@@ -30,11 +30,13 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture
-def verdict():
+def verdict(request):
     """Print a scenario's line and keep it for the table."""
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
 
     def note(found: Verdict) -> Verdict:
-        print(found.line())
+        terminal.ensure_newline()
+        terminal.write_line(found.line())
         _verdicts.append(found)
         return found
 

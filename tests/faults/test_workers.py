@@ -56,7 +56,7 @@ class Held:
 
 
 @pytest.mark.parametrize("handler", ["bench.effect", "bench.result"])
-def test_a_killed_worker_is_replaced_and_its_tasks_run_again(full, verdict, handler):
+def test_the_tasks_of_a_killed_worker_run_again_elsewhere(full, verdict, handler):
     full.lead()
     ledger, gate = full.ledger(), full.gate()
     name = full.definition(handler)
@@ -64,10 +64,10 @@ def test_a_killed_worker_is_replaced_and_its_tasks_run_again(full, verdict, hand
     held = full.submit(name, [{"gate": str(gate)}] * 2)
     full.wait_for_starts(held)
     others = full.submit(name, [{}] * 20)
+    full.worker("cpu", 2, "successor")
     killed_at = time.time()
     victim.kill()
     gate.touch()
-    full.worker("cpu", 2, "successor")
     tasks = held + others
     full.drain(tasks)
     restarted = full.seconds_until_restart(held, killed_at)
