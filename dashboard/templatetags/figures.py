@@ -74,7 +74,7 @@ def span(seconds: float | None) -> str:
     if seconds < TENS:
         return f"{seconds:.1f} s"
     if seconds < MINUTE:
-        return f"{seconds:.0f} s"
+        return f"{int(seconds)} s"
     if seconds < HOUR:
         return f"{seconds // MINUTE:.0f} min"
     if seconds < DAY:
