@@ -27,6 +27,8 @@ def define(tenant: Tenant, name: str, **columns: Any) -> TaskDefinition:
 
     Columns left out keep their defaults. Raises :class:`Invalid`.
     """
+    if "\x00" in name:  # PostgreSQL would not even look for it
+        raise Invalid([ItemError(None, "/name", "must not hold U+0000")])
     with sql.atomic():
         known = TaskDefinition.objects.filter(tenant=tenant, name=name)
         latest = known.order_by("-version").first()
@@ -52,8 +54,6 @@ def check(definition: TaskDefinition) -> list[ItemError]:
     except ValidationError as error:
         for field, messages in error.message_dict.items():
             errors.extend(ItemError(None, f"/{field}", message) for message in messages)
-    if "\x00" in definition.name:
-        errors.append(ItemError(None, "/name", "must not hold U+0000"))
     if definition.handler and not handlers.is_bound(definition.handler):
         known = ", ".join(sorted(handlers.bound_names())) or "none"
         message = f"no handler is registered as {definition.handler!r}; registered: {known}"

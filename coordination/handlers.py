@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ansf_platform.celery import ENVELOPE_TASK, app
 
 _INTERNAL = ("celery.", "ansf.")
 
 
+@cache
+def _import_modules() -> None:
+    # Once: each time, Celery would set Django up and run all its system checks again, and with
+    # them configure logging anew.
+    app.loader.import_default_modules()
+
+
 def bound_names() -> frozenset[str]:
     """Names of every registered task that is not part of the machinery."""
-    app.loader.import_default_modules()
+    _import_modules()
     return frozenset(name for name in app.tasks if not name.startswith(_INTERNAL))
 
 

@@ -30,6 +30,7 @@ ONE_THREAD = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+CHATTY = ("kombu", "amqp", "httpx", "httpcore")  # at INFO they tell what handlers do not mean
 CELERY_POOLS = {"cpu": "prefork", "io": "threads"}
 
 
@@ -80,7 +81,6 @@ def warm_kernels() -> None:
 
 def run(pool: str, concurrency: int, profile: Profile, log_level: str) -> int:
     """Register the node, beat, and run Celery until it stops; its exit code."""
-    logging.getLogger().addHandler(JournalHandler(logging.INFO))
     names = handlers.bound_names()
     node = register(pool, concurrency, sorted(names), settings.STATE_DIR)
     _worker.node = node
@@ -116,4 +116,20 @@ def _on_ready(**_: Any) -> None:
         _worker.heart.ready = True
 
 
+def _set_up_logging(loglevel: int | None = None, **_: Any) -> None:
+    """Django's logging stays as it is; handlers' INFO lines reach their attempts' logs.
+
+    Celery would set the root logger to its own level. It asks here after it has set Django up
+    once more, which forgets handlers added before, and before it forks children.
+    """
+    logging.getLogger("celery").setLevel(loglevel or logging.WARNING)
+    logging.getLogger("celery.task").setLevel(logging.INFO)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    root = logging.getLogger()
+    if not any(isinstance(handler, JournalHandler) for handler in root.handlers):
+        root.addHandler(JournalHandler(logging.INFO))
+
+
+signals.setup_logging.connect(_set_up_logging, weak=False)
 signals.worker_ready.connect(_on_ready, weak=False)
