@@ -8,6 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from django.conf import settings
+
 from ansf_platform.accounts.models import Tenant
 from healthchecks.monitor import State
 
@@ -74,6 +76,11 @@ def settings_of(check: Subject, probe_params: Mapping[str, Any]) -> dict[str, An
     """The check's parameters, defaults filled in."""
     defaults = {name: schema.get("default") for name, schema in probe_params.items()}
     return defaults | dict(check.params or {})
+
+
+def may_reach_private(check: Subject) -> bool:
+    """Whether the check may connect to loopback, private and link-local addresses."""
+    return bool(settings.ANSF["ALLOW_PRIVATE_FETCH"]) or (check.tenant is None and check.trusted)
 
 
 def threshold(default: float, about: str) -> dict[str, Any]:

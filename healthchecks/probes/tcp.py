@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansf_platform import addresses
 from healthchecks.monitor import State
-from healthchecks.probes import addresses
 from healthchecks.probes.measurement import (
     Measurement,
     Probe,
     Subject,
     TargetInvalid,
     above,
+    may_reach_private,
     settings_of,
     threshold,
 )
@@ -46,7 +47,7 @@ def measure(check: Subject, _now: datetime) -> Measurement:
     host, port = split_target(check.target)
     start = time.monotonic()
     until = start + check.timeout_seconds
-    private = addresses.may_reach_private(check)
+    private = may_reach_private(check)
     found = addresses.resolve(host, port, private=private, until=until)
     addresses.connect(found, port, until).close()
     took_ms = (time.monotonic() - start) * 1000

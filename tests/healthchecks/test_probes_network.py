@@ -10,9 +10,10 @@ import time
 import pytest
 from django.utils import timezone
 
+from ansf_platform import addresses
 from ansf_platform.accounts.models import Tenant
 from healthchecks.monitor import State
-from healthchecks.probes import addresses, measure, web
+from healthchecks.probes import measure, web
 from healthchecks.probes.measurement import TargetInvalid
 from healthchecks.probes.tcp import split_target
 

@@ -1,8 +1,8 @@
-"""Where a check may connect to: names are resolved once, and only to addresses it may reach.
+"""Where this server connects to on behalf of others: only to addresses they may reach.
 
-A check is a request that somebody else makes this server send. So a name is resolved once, each
-address is judged, and the connection goes to exactly that address: a name that changes between
-the judgement and the connection gains nothing.
+A health check or a fetched page is a request that somebody else makes this server send. So a name
+is resolved once, each address is judged, and the connection goes to exactly that address: a name
+that changes between the judgement and the connection gains nothing.
 """
 
 from __future__ import annotations
@@ -14,25 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
-
-from healthchecks.probes.measurement import Subject
-
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class AddressRefused(PermissionError):
-    """The target leads to an address that this check may not reach."""
+    """A name leads to an address that its asker may not reach."""
 
 
 class TooLate(TimeoutError):
-    """The time of the probe is over."""
-
-
-def may_reach_private(check: Subject) -> bool:
-    """Whether the check may connect to loopback, private and link-local addresses."""
-    return bool(settings.ANSF["ALLOW_PRIVATE_FETCH"]) or (check.tenant is None and check.trusted)
+    """The time for an answer is over."""
 
 
 def is_public(address: IPAddress) -> bool:
@@ -64,10 +55,7 @@ def resolve(host: str, port: int, *, private: bool, until: float) -> list[str]:
     found = [ipaddress.ip_address(text) for text in _lookup(host, port, until)]
     refused = [address for address in found if not (private or is_public(address))]
     if refused:
-        raise AddressRefused(
-            f"{host} leads to {refused[0]}, which is not a public address; platform-wide checks "
-            "made by a superuser may look there"
-        )
+        raise AddressRefused(f"{host} leads to {refused[0]}, which is not a public address")
     return [str(address) for address in found]
 
 
