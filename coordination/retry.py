@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _MAX_DOUBLINGS = 32  # beyond it every cap has long been reached
+LONGEST_SECONDS = 366 * 86_400.0  # no database counts further than its calendar goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +21,4 @@ class Backoff:
     def delay(self, attempts: int, share: float) -> float:
         """Seconds to wait after `attempts` attempts; `share` is uniform in [0, 1)."""
         longest = self.seconds * 2.0 ** min(max(attempts, 1) - 1, _MAX_DOUBLINGS)
-        return share * min(longest, self.cap_seconds)
+        return share * min(longest, self.cap_seconds, LONGEST_SECONDS)

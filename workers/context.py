@@ -105,7 +105,8 @@ class Context:
 
         1. Lock the task's row and check the fence (raises :class:`Fenced`), waiting for a
         database that is away; 2. run the block; 3. record `effect.result` and success. The
-        handler's return value is then ignored.
+        handler's return value is then ignored. Raises RuntimeError inside a transaction of the
+        handler's own, whose end could undo the task's.
         """
         with persist(self._open, CLAIM_PATIENCE_SECONDS):
             effect = Effect()
@@ -119,7 +120,7 @@ class Context:
     def _open(self) -> ExitStack:
         """A transaction that holds the task's row."""
         with ExitStack() as opened:
-            opened.enter_context(transaction.atomic())
+            opened.enter_context(transaction.atomic(durable=True))
             self._lock()
             return opened.pop_all()
 
@@ -181,5 +182,9 @@ class JournalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Ignore records from outside handlers."""
         context = _current.get()
-        if context is not None:
+        if context is None:
+            return
+        try:
             context.log(f"{record.levelname} {record.getMessage()}")
+        except Exception:  # noqa: BLE001 - logging never fails whoever logs
+            self.handleError(record)

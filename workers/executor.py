@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from celery import Task, signals, states
+from celery._state import pop_current_task, push_current_task  # type: ignore[attr-defined]
 from celery.app.task import Context as CeleryRequest
 from celery.exceptions import Retry
 
@@ -29,7 +30,12 @@ from workers.journal import Journal, path_for
 from workers.limits import hard_limit, in_main_thread, soft_limit
 from workers.node import Node
 from workers.outcomes import Ending, Policy, raised, returned
-from workers.patience import CLAIM_PATIENCE_SECONDS, FINISH_PATIENCE_SECONDS, persist
+from workers.patience import (
+    CLAIM_PATIENCE_SECONDS,
+    FINISH_PATIENCE_SECONDS,
+    no_transaction_left_open,
+    persist,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -208,9 +214,11 @@ def _run_handler(
         timelimit=[limit + HARD_GRACE_SECONDS, limit],
         delivery_info={"routing_key": "ansf"},
     )
+    push_current_task(handler)
     try:
         return _call(context, chosen, handler, kwargs, limit)
     finally:
+        pop_current_task()
         handler.pop_request()
 
 
@@ -228,24 +236,21 @@ def _call(
     value: Any = None
     state: str = states.SUCCESS
     try:
-        with soft_limit(limit):
+        with no_transaction_left_open(), soft_limit(limit):
             value = handler(**kwargs)
         ending: Ending | None = returned(value)
-        handler.on_success(value, identifier, (), kwargs)
+        _tell(handler.on_success, value, identifier, (), kwargs)
         signals.task_success.send(sender=handler, result=value)
     except Fenced as error:
         logger.warning("%s", error)
         persist(lambda: counters.add("fenced", 1), FINISH_PATIENCE_SECONDS)
         ending = None
-    except SystemExit as error:
-        if in_main_thread():  # a child that is told to end
+    except BaseException as error:  # every end is recorded, a cancelled coroutine's as well
+        if isinstance(error, SystemExit) and in_main_thread():  # a child that is told to end
             raise
         ending = raised(error, context.attempt, chosen.policy)
-        state = states.FAILURE
-    except Exception as error:  # noqa: BLE001 - every end is recorded
-        ending = raised(error, context.attempt, chosen.policy)
         state = _announce(handler, identifier, kwargs, error)
-    handler.after_return(state, value, identifier, (), kwargs, None)  # type: ignore[arg-type]
+    _tell(handler.after_return, state, value, identifier, (), kwargs, None)
     signals.task_postrun.send(
         sender=handler,
         task_id=identifier,
@@ -258,16 +263,24 @@ def _call(
     return ending
 
 
+def _tell(hook: Callable[..., Any], *arguments: Any) -> None:
+    """Call a hook of a handler; what it raises changes nothing about how the handler ended."""
+    try:
+        hook(*arguments)
+    except Exception:
+        logger.exception("%s raised", getattr(hook, "__qualname__", hook))
+
+
 def _announce(
-    handler: Task[Any, Any], identifier: str, kwargs: dict[str, Any], error: Exception
+    handler: Task[Any, Any], identifier: str, kwargs: dict[str, Any], error: BaseException
 ) -> str:
     """Celery's hooks and signals for a handler that raised; the state they speak of."""
     request: CeleryRequest = handler.request
     if isinstance(error, Retry):
-        handler.on_retry(error, identifier, (), kwargs, None)  # type: ignore[arg-type]
+        _tell(handler.on_retry, error, identifier, (), kwargs, None)
         signals.task_retry.send(sender=handler, request=request, reason=error, einfo=None)
         return states.RETRY
-    handler.on_failure(error, identifier, (), kwargs, None)  # type: ignore[arg-type]
+    _tell(handler.on_failure, error, identifier, (), kwargs, None)
     signals.task_failure.send(
         sender=handler,
         task_id=identifier,

@@ -30,7 +30,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from coordination.bodies import BodyInvalid, Encoded, encode
 from coordination.models import Outcome, Status
 from coordination.references import ReferenceBroken
-from coordination.retry import Backoff
+from coordination.retry import LONGEST_SECONDS, Backoff
 from workers.context import Cancelled, GiveUp
 
 REJECTED_SECONDS = 1.0
@@ -109,8 +109,9 @@ def _rejected(error: Reject) -> Ending:
 def _seconds_until(when: Any) -> float:
     if isinstance(when, datetime):
         aware = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
-    return max(0.0, float(when or 0.0))
+        when = (aware - datetime.now(UTC)).total_seconds()
+    # In this order a NaN becomes 0 and an infinity the longest wait.
+    return min(LONGEST_SECONDS, max(0.0, float(when or 0.0)))
 
 
 def _because(error: BaseException, ending: Ending) -> Ending:
@@ -120,6 +121,13 @@ def _because(error: BaseException, ending: Ending) -> Ending:
         ending,
         reason=name[:100],
         error_type=name,
-        error_message=str(error),
+        error_message=_message(error),
         traceback="".join(traceback.format_exception(error)),
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot tell itself is still recorded
+        return "(its message cannot be told)"

@@ -1,10 +1,15 @@
-"""Waiting for the database: a result is not lost because PostgreSQL restarts."""
+"""This process's database connection: waited for while it is away, and kept clean.
+
+A result is not lost because PostgreSQL restarts, nor because a handler left a transaction open
+that recording it would silently join.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
@@ -42,3 +47,46 @@ def _drop_connection() -> None:
         connection.close()
     except DatabaseError:
         connection.connection = None
+
+
+class TransactionLeftOpen(RuntimeError):
+    """A handler returned inside a transaction: what it wrote there was rolled back."""
+
+
+@contextmanager
+def no_transaction_left_open() -> Iterator[None]:
+    """Roll back a transaction that was begun in the block and never ended.
+
+    A handler may forget one, and an alarm may interrupt the very code that would end it.
+    Raises :class:`TransactionLeftOpen` unless the block raises something itself.
+    """
+    before = connection.in_atomic_block
+    try:
+        yield
+    except BaseException:
+        if not before and _in_transaction():
+            _abandon_transaction()
+        raise
+    if not before and _in_transaction():
+        _abandon_transaction()
+        raise TransactionLeftOpen("a transaction was left open and has been rolled back")
+
+
+def _in_transaction() -> bool:
+    # A connection that was never opened says no to autocommit as well.
+    return connection.in_atomic_block or (
+        connection.connection is not None and not connection.autocommit
+    )
+
+
+def _abandon_transaction() -> None:
+    logger.error("a handler left a transaction open: rolling back")
+    connection.in_atomic_block = connection.closed_in_transaction = False
+    connection.needs_rollback = False
+    connection.savepoint_ids, connection.atomic_blocks = [], []
+    connection.run_on_commit = []
+    try:
+        connection.connection.rollback()
+        connection.set_autocommit(True)
+    except Exception:  # noqa: BLE001 - it is in the middle of a statement, or broken
+        _drop_connection()

@@ -1,0 +1,67 @@
+"""Executing without a broker: a node, and a call that takes one task through an envelope.
+
+As in `tests/coordination`, what touches rows runs on SQLite and, marked `postgres`, on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from coordination import definitions
+from coordination.models import Attempt
+from tests.coordination.steps import dispatch, get, ready
+from tests.databases import _postgres_config, _pristine_sqlite, db
+from workers import executor, limits
+from workers.node import register
+
+__all__ = ["_postgres_config", "_pristine_sqlite", "db"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch):
+    """What a worker process remembers for its life, forgotten between tests."""
+    monkeypatch.setattr(executor, "_programs", {})
+    monkeypatch.setattr(limits._Board, "memory", None)
+
+
+@pytest.fixture
+def node(db, tmp_path):
+    return register("cpu", 2, [], tmp_path)
+
+
+@pytest.fixture
+def bind(tenant, swarms):
+    """Define a task for a handler; its name is the handler's."""
+
+    def define(handler, **columns):
+        defaults = {"handler": handler.name, "default_swarm": swarms["backend"]}
+        return definitions.define(tenant, handler.name, **{**defaults, **columns})
+
+    return define
+
+
+@pytest.fixture
+def envelope(node):
+    """Run tasks in one envelope as a worker would."""
+
+    def run(*ids):
+        fences = dispatch(*ids)
+        definition = get(ids[0]).definition_id
+        executor.run_envelope(node, uuid4(), definition, list(fences.items()))
+
+    return run
+
+
+@pytest.fixture
+def execute(bind, envelope):
+    """Bind a handler, submit one task, run it once: its row and its last attempt."""
+
+    def run(handler, payload=None, **columns):
+        bind(handler, **columns)
+        task = ready(handler.name, payload)
+        envelope(task)
+        return get(task), Attempt.objects.filter(task_id=task).order_by("fence").last()
+
+    return run
