@@ -58,6 +58,7 @@ class System:
             # A private PostgreSQL must not turn a development system into one that needs secrets.
             "DEBUG": str(int(settings.DEBUG)),
             **self._numerics(),
+            **({"ANSF_FLOWER_URL": self.flower_url} if self.flower_url else {}),
             **self.servers.environment,
             **self.extra,
         }

@@ -40,7 +40,13 @@ def compare(
 
 @shared_task(name="demo.flag")
 def flag(
-    index: int, distance: float, nearest: int, kind: str, usual: dict[str, Any], apart: list[int]
+    *,
+    index: int,
+    distance: float,
+    nearest: int,
+    kind: str,
+    usual: dict[str, Any],
+    apart: list[int],
 ) -> dict[str, Any]:
     """Whether one window is discordant; `nearest` counts among the windows `apart` from it."""
     verdict = judging.judge(index, distance, kind, usual)
