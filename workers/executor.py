@@ -28,7 +28,7 @@ from workers import slots
 from workers.context import Context, Fenced, current_or_none, entered
 from workers.journal import Journal, path_for
 from workers.limits import hard_limit, in_main_thread, soft_limit
-from workers.node import Node
+from workers.node import Node, flag_name
 from workers.outcomes import Ending, Policy, raised, returned
 from workers.patience import (
     CLAIM_PATIENCE_SECONDS,
@@ -149,7 +149,7 @@ def execute(
         claim,
         time.monotonic() + limit,
         Journal(path_for(node.logs, task.id, task.fence)),
-        f"{node.cancelled}/{task.id.hex}",
+        f"{node.cancelled}/{flag_name(task.id, task.fence)}",
         chosen.name,
     )
     running = slots.Running(

@@ -14,13 +14,16 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import psutil
 from django.db import DatabaseError, InterfaceError, connection, connections
 
 from coordination import lifecycle, sql
 from coordination.lifecycle import Finished
+from coordination.lifecycle.working import storable
 from coordination.models import Outcome, Status
 from workers import journal, limits, slots
 from workers.claims import held
@@ -93,18 +96,28 @@ class Heart:
             }
         while not self._stopping.is_set():
             begun = time.monotonic()
-            try:
-                with _fork_lock:
-                    self._beat()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("beat: %s", str(error).strip())
-                self._disconnect()
-            except Exception:
-                # A worker whose heart stopped would work on while its tasks are taken back.
-                logger.exception("beat failed")
-                self._disconnect()
+            # The lease first: what comes after it may wait for locks that tasks hold.
+            if self._try(self._beat):
+                for item in slots.overdue():
+                    self._try(partial(self._end, item))
+                self._try(self._keep_logs)
             self._rest(begun + BEAT_SECONDS)
         connection.close()
+
+    def _try(self, step: Callable[[], None]) -> bool:
+        """Do one thing while nobody forks; whether it went well."""
+        try:
+            with _fork_lock:
+                step()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("beat: %s", str(error).strip())
+        except Exception:
+            # A worker whose heart stopped would work on while its tasks are taken back.
+            logger.exception("beat failed")
+        else:
+            return True
+        self._disconnect()
+        return False
 
     @staticmethod
     def _disconnect() -> None:
@@ -123,7 +136,6 @@ class Heart:
             self._stopping.wait(min(left, LIMITS_SECONDS))
 
     def _beat(self) -> None:
-        self._end_overdue()
         stuck = slots.stuck()
         if stuck > self.node.concurrency * STUCK_SHARE and not self.draining:
             logger.error("%s of %s threads are stuck: draining", stuck, self.node.concurrency)
@@ -133,27 +145,32 @@ class Heart:
             # Nothing but stuck threads is left, and no thread can be ended from outside.
             say_goodbye(self.node)
             os._exit(EXIT_STUCK)
-        free = max(0, self.node.concurrency - held.active() - stuck) if self.ready else 0
+        free = max(0, self.node.concurrency - held.active()) if self.ready else 0
         rss = psutil.Process().memory_info().rss
-        pulse = Pulse(held.claims(), free, rss, stuck, self.draining)
-        for order in beat(self.node, pulse):
+        # What else an envelope holds goes back when its thread is stuck in one of its tasks.
+        given_up = slots.stuck_claims()
+        claims = [claim for claim in held.claims() if claim not in given_up]
+        orders = beat(self.node, Pulse(claims, free, rss, stuck, self.draining))
+        for order in orders:
             self._cancel(order)
-        self._keep_logs()
+        self._lower_flags({order.flag for order in orders})
 
     def _cancel(self, order: ToCancel) -> None:
         """Raise the flag; after a grace, kill the child that ignores it."""
-        (self.node.cancelled / order.task_id.hex).touch()
+        (self.node.cancelled / order.flag).touch()
         if order.asked_ago < CANCEL_GRACE_SECONDS or self.node.pool != "cpu":
             return
-        rows = sql.fetch(
-            "SELECT claim FROM coordination_task WHERE id = %(id)s AND status = 'running'",
-            {"id": order.task_id},
-        )
-        pid = held.child_of(sql.as_uuid(rows[0]["claim"])) if rows and rows[0]["claim"] else None
+        pid = held.child_of(order.claim)
         if pid is not None and pid != os.getpid():
             logger.warning("killing %s: its task ignores its cancellation", pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def _lower_flags(self, asked: set[str]) -> None:
+        """Remove the flags of executions that are over."""
+        for flag in self.node.cancelled.iterdir():
+            if flag.name not in asked:
+                flag.unlink(missing_ok=True)
 
     def _keep_logs(self) -> None:
         entries = list(journal.changed(self.node.logs, self._seen))
@@ -162,33 +179,33 @@ class Heart:
                 {
                     "id": entry.task_id.hex,
                     "fence": entry.fence,
-                    "log": entry.log.replace("\x00", "\ufffd"),
+                    "log": storable(entry.log),
                     "progress": entry.progress,
-                    "note": entry.note.replace("\x00", "\ufffd"),
+                    "note": storable(entry.note),
                 }
                 for entry in entries
             ]
             sql.change(_KEEP_LOG, {"lines": lines, "no": False, "worker": self.node.id})
 
-    def _end_overdue(self) -> None:
-        """Fence threads past their hard limit: their tasks end now, whatever they still do."""
-        for item in slots.overdue():
-            final = item.attempt >= item.policy.max_attempts
-            lifecycle.finish(
-                item.claim,
-                [
-                    Finished(
-                        item.task_id,
-                        item.fence,
-                        Status.DEAD if final else Status.SCHEDULED,
-                        Outcome.TIMED_OUT,
-                        started_ago=time.monotonic() - item.since,
-                        ended_ago=0.0,
-                        retry_in=item.policy.backoff.delay(item.attempt, random.random()),
-                        reason="past its hard time limit",
-                        error_type="TimeLimitExceeded",
-                        error_message=f"ran longer than {item.hard_seconds:g} s",
-                    )
-                ],
-            )
-            item.fenced = True  # only now: what the database refused is tried again
+    @staticmethod
+    def _end(item: slots.Running) -> None:
+        """Fence a thread past its hard limit: its task ends now, whatever it still does."""
+        final = item.attempt >= item.policy.max_attempts
+        lifecycle.finish(
+            item.claim,
+            [
+                Finished(
+                    item.task_id,
+                    item.fence,
+                    Status.DEAD if final else Status.SCHEDULED,
+                    Outcome.TIMED_OUT,
+                    started_ago=time.monotonic() - item.since,
+                    ended_ago=0.0,
+                    retry_in=item.policy.backoff.delay(item.attempt, random.random()),
+                    reason="past its hard time limit",
+                    error_type="TimeLimitExceeded",
+                    error_message=f"ran longer than {item.hard_seconds:g} s",
+                )
+            ],
+        )
+        item.fenced = True  # only now: what the database refused is tried again

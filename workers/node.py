@@ -35,7 +35,7 @@ UPDATE coordination_workernode SET
 WHERE id = %(worker)s AND stopped_at IS NULL
 """
 _TO_CANCEL = """
-SELECT id, @epoch(@now) - @epoch(cancel_requested_at) AS asked_ago
+SELECT id, fence, claim, @epoch(@now) - @epoch(cancel_requested_at) AS asked_ago
 FROM coordination_task
 WHERE status = 'running' AND worker_id = %(worker)s AND cancel_requested_at IS NOT NULL
 """
@@ -56,7 +56,7 @@ class Node:
     directory: Path
     """Where children leave logs and find cancellations, one file per task."""
     cancelled: Path = field(init=False)
-    """A file per task that is to stop."""
+    """A file per execution that is to stop."""
     limits: Path = field(init=False)
     """A file per child that says when it must have finished what it does."""
     logs: Path = field(init=False)
@@ -110,9 +110,10 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class ToCancel:
-    """What a beat's answer brings: a task to stop, and how long ago that was asked."""
+    """What a beat's answer brings: an execution to stop, and how long ago that was asked."""
 
-    task_id: uuid.UUID
+    flag: str
+    claim: uuid.UUID
     asked_ago: float
 
 
@@ -131,7 +132,19 @@ def beat(node: Node, pulse: Pulse) -> list[ToCancel]:
         },
     )
     rows = sql.fetch(_TO_CANCEL, {"worker": node.id})
-    return [ToCancel(sql.as_uuid(row["id"]), row["asked_ago"]) for row in rows]
+    return [
+        ToCancel(
+            flag_name(sql.as_uuid(row["id"]), row["fence"]),
+            sql.as_uuid(row["claim"]),
+            row["asked_ago"],
+        )
+        for row in rows
+    ]
+
+
+def flag_name(task_id: uuid.UUID, fence: int) -> str:
+    """The file that tells one execution of a task to stop: a replay starts without it."""
+    return f"{task_id.hex}-{fence}"
 
 
 def say_goodbye(node: Node) -> None:

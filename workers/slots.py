@@ -58,3 +58,9 @@ def stuck() -> int:
     """Threads that still run what was ended from outside."""
     with _lock:
         return sum(item.fenced for item in _running)
+
+
+def stuck_claims() -> set[UUID]:
+    """The claims of envelopes that such threads will not get on with."""
+    with _lock:
+        return {item.claim for item in _running if item.fenced}

@@ -184,15 +184,15 @@ def _attempt(item: Finished) -> sql.Row:
         "started_ago": item.started_ago,
         "ended_ago": item.ended_ago,
         "error_type": item.error_type[:200],
-        "error_message": _clean(item.error_message[:MAX_ERROR]),
-        "traceback": _clean(item.traceback[-MAX_TRACEBACK:]),
+        "error_message": storable(item.error_message[:MAX_ERROR]),
+        "traceback": storable(item.traceback[-MAX_TRACEBACK:]),
         "progress": item.progress,
-        "note": _clean(item.note[:200]),
-        "log": _clean(item.log[-MAX_LOG:]),
+        "note": storable(item.note[:200]),
+        "log": storable(item.log[-MAX_LOG:]),
     }
 
 
-def _clean(text: str) -> str:
+def storable(text: str) -> str:
     """What PostgreSQL cannot keep in text becomes the replacement character."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
