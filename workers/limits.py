@@ -22,14 +22,6 @@ from types import FrameType
 from billiard.exceptions import SoftTimeLimitExceeded
 
 
-class _Alarm:
-    """Whether this process answers SIGALRM; installing it for each member would cost more
-    than the member.
-    """
-
-    installed = False
-
-
 def _raise(_number: int, _frame: FrameType | None) -> None:
     raise SoftTimeLimitExceeded
 
@@ -49,9 +41,10 @@ def soft_limit(seconds: float) -> Iterator[None]:
     if not in_main_thread():
         yield
         return
-    if not _Alarm.installed:
+    # Asking is cheap, installing for each member is not; a handler before may have taken it away,
+    # and an alarm that nobody answers ends the process.
+    if signal.getsignal(signal.SIGALRM) is not _raise:
         signal.signal(signal.SIGALRM, _raise)
-        _Alarm.installed = True
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
