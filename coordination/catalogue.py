@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ansf_platform.accounts.models import Tenant
+from ansf_platform.text import is_storable
 from coordination.models import Swarm, TaskDefinition
 
 DEFAULT_SWARM = "default"
@@ -22,7 +23,8 @@ class Catalogue:
             found = TaskDefinition.objects.filter(tenant=self.tenant, name=name)
             if version is not None:
                 found = found.filter(version=version)
-            self._definitions[name, version] = found.order_by("-version").first()
+            latest = found.order_by("-version").first() if is_storable(name) else None
+            self._definitions[name, version] = latest
         definition = self._definitions[name, version]
         if definition is None:
             label = name if version is None else f"{name} v{version}"
@@ -37,7 +39,8 @@ class Catalogue:
             return definition.default_swarm_id, ""
         name = slug or DEFAULT_SWARM
         if name not in self._swarms:
-            found = Swarm.objects.filter(tenant=self.tenant, slug=name).only("pk").first()
+            swarms = Swarm.objects.filter(tenant=self.tenant, slug=name).only("pk")
+            found = swarms.first() if is_storable(name) else None
             self._swarms[name] = found.pk if found else None
         if self._swarms[name] is not None:
             return self._swarms[name], ""

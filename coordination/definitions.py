@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from ansf_platform.accounts.models import Tenant
+from ansf_platform.text import is_storable
 from coordination import handlers, payloads, sql
 from coordination.errors import Invalid, ItemError
 from coordination.models import TaskDefinition
@@ -27,8 +28,8 @@ def define(tenant: Tenant, name: str, **columns: Any) -> TaskDefinition:
 
     Columns left out keep their defaults. Raises :class:`Invalid`.
     """
-    if "\x00" in name:  # PostgreSQL would not even look for it
-        raise Invalid([ItemError(None, "/name", "must not hold U+0000")])
+    if not is_storable(name):  # PostgreSQL would not even look for it
+        raise Invalid([ItemError(None, "/name", "must not hold U+0000 or half of a pair")])
     with sql.atomic():
         known = TaskDefinition.objects.filter(tenant=tenant, name=name)
         latest = known.order_by("-version").first()

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
+from ansf_platform.text import is_storable
 from coordination import rows, sql
 from coordination.catalogue import Catalogue
 from coordination.errors import Invalid, ItemError
@@ -92,7 +93,7 @@ def _flaws(
     name: str, nodes: Sequence[NodeRequest], edges: Sequence[EdgeRequest]
 ) -> list[ItemError]:
     errors = []
-    if not 0 < len(name) <= MAX_NAME or "\x00" in name:
+    if not (0 < len(name) <= MAX_NAME and is_storable(name)):
         errors.append(ItemError(None, "/name", f"must have 1 to {MAX_NAME} characters"))
     if not 0 < len(nodes) <= MAX_NODES:
         errors.append(ItemError(None, "/nodes", f"must be 1 to {MAX_NODES}, not {len(nodes)}"))
@@ -100,7 +101,7 @@ def _flaws(
     for index, node in enumerate(nodes):
         for label in ("name", "group"):
             value = getattr(node, label)
-            if len(value) > MAX_NAME or "\x00" in value or (label == "name" and not value):
+            if not (len(value) <= MAX_NAME and is_storable(value) and (value or label == "group")):
                 message = f"must have 1 to {MAX_NAME} characters"
                 errors.append(ItemError(index, f"/nodes/{index}/{label}", message))
         if node.expected_seconds is not None and not 0 <= node.expected_seconds < float("inf"):

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
+from ansf_platform.text import is_storable
 from coordination import bodies, keys, lanes, payloads, rows, sql
 from coordination.catalogue import Catalogue
 from coordination.errors import Invalid, ItemError, NotFound
@@ -171,8 +172,8 @@ def _check_fields(request: TaskRequest, index: int, now: datetime) -> list[ItemE
         errors.append(ItemError(index, "/priority", "must be 0 to 9 (9 is most urgent)"))
     for name in ("key", "lane"):
         value = getattr(request, name)
-        if value is not None and (not 0 < len(value) <= MAX_NAME or "\x00" in value):
-            message = f"must have 1 to {MAX_NAME} characters, none of them U+0000"
+        if value is not None and not (0 < len(value) <= MAX_NAME and is_storable(value)):
+            message = f"must have 1 to {MAX_NAME} characters, none U+0000 or half of a pair"
             errors.append(ItemError(index, f"/{name}", message))
     for name in ("not_before", "deadline"):
         value = getattr(request, name)

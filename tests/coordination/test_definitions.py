@@ -64,6 +64,7 @@ def test_going_back_is_a_third_version(tenant):
         ({"time_limit_seconds": 0.0}, "/time_limit_seconds"),
         ({"backoff_seconds": -1.0}, "/backoff_seconds"),
         ({"name": "a\x00b"}, "/name"),
+        ({"name": "a\ud800"}, "/name"),
         ({"name": "n" * 101}, "/name"),
     ],
 )

@@ -111,6 +111,8 @@ def test_ids_follow_the_order_of_a_batch(definition):
         ("key", ""),
         ("key", "k" * 201),
         ("key", "a\x00b"),
+        ("key", "a\ud800"),
+        ("lane", "\udfffb"),
         ("lane", ""),
         ("deadline", datetime(2001, 1, 1)),  # noqa: DTZ001 - naive is what is refused
         ("deadline", datetime(2001, 1, 1, tzinfo=UTC)),
@@ -120,6 +122,17 @@ def test_ids_follow_the_order_of_a_batch(definition):
 def test_a_wrong_field_is_named(definition, field, value):
     with pytest.raises(Invalid) as error:
         submit("accept", **{field: value})
+
+    assert wrong(error) == [(0, f"/{field}")]
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800"])
+@pytest.mark.parametrize("field", ["definition", "swarm"])
+def test_a_name_that_no_database_keeps_is_the_name_of_nothing(definition, field, name):
+    options = {"definition": "accept", field: name}
+
+    with pytest.raises(Invalid) as error:
+        submit_many([TaskRequest(**options)])
 
     assert wrong(error) == [(0, f"/{field}")]
 

@@ -18,6 +18,7 @@ from celery import shared_task
 from django.conf import settings
 
 from ansf_platform import addresses, retrieval
+from ansf_platform.text import made_storable
 from workers.context import GiveUp, current_or_none
 
 MAX_BYTES = 5_000_000
@@ -138,5 +139,4 @@ def _text(body: bytes, encoding: str) -> str:
         text = body.decode(encoding, "replace")
     except (LookupError, UnicodeError):  # an encoding that nobody knows, or one for names only
         text = body.decode("utf-8", "replace")
-    storable = text.encode("utf-8", "replace").decode()  # UTF-7 can spell half a character
-    return storable.replace("\x00", "\ufffd")
+    return made_storable(text)  # UTF-7 can spell half a character
