@@ -17,9 +17,9 @@ from typing import Any
 import redis
 from kombu import Connection
 
-from ansf_platform.services.process import Process
 from benchmarks.driving import measured_stack, noop_definition, until, workers_ready
 from benchmarks.figures import Figure, Findings, median
+from benchmarks.peer import READY
 from benchmarks.peer import app as peer_app
 from benchmarks.peer import noop as peer_noop
 from benchmarks.stack import Kind, Stack
@@ -109,11 +109,13 @@ def _recorded() -> int:
 
 def _celery(stack: Stack, count: int, prefetch: int, extra: Mapping[str, str]) -> float:
     """Tasks per second from the first publish to the last result, or to the empty queue."""
+    log = stack.log("celery")
+    log.unlink(missing_ok=True)
     worker = stack.start_celery("benchmarks.peer", SLOTS, {**extra, "PEER_PREFETCH": str(prefetch)})
     assert stack.broker is not None  # noqa: S101 - started with the stack
     peer_app.conf.update(broker_url=stack.broker.url)
     try:
-        _wait_for_peer(stack, worker)
+        until(lambda: log.exists() and READY in log.read_text(), 60.0, f"the peer on {stack.kind}")
         before = _results(stack)
         begun = time.perf_counter()
         with peer_app.connection_for_write() as connection, connection.Producer() as producer:
@@ -128,11 +130,6 @@ def _celery(stack: Stack, count: int, prefetch: int, extra: Mapping[str, str]) -
         return count / (time.perf_counter() - begun)
     finally:
         worker.stop(deadline_s=10.0)
-
-
-def _wait_for_peer(stack: Stack, worker: Process) -> None:
-    del worker
-    until(lambda: bool(peer_app.control.ping(timeout=0.5)), 60.0, f"the peer on {stack.kind}")
 
 
 def _results(stack: Stack) -> int:
