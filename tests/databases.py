@@ -12,6 +12,7 @@ that a test starts (through `in_threads`) reach it as well; on SQLite in memory 
 from __future__ import annotations
 
 import threading
+import uuid
 from contextlib import contextmanager
 
 import dj_database_url
@@ -63,7 +64,8 @@ def _pristine_sqlite(django_db_blocker):
 @pytest.fixture(scope="session")
 def _postgres_config(postgres, django_db_blocker):
     """The settings of a migrated database on the session's cluster."""
-    config = dj_database_url.parse(postgres.create_database("rows"))
+    # Each package that imports this fixture has one of its own, on the same cluster.
+    config = dj_database_url.parse(postgres.create_database(f"rows_{uuid.uuid4().hex[:8]}"))
     with django_db_blocker.unblock(), pointed_at(config):
         _migrate()
     return config
