@@ -136,14 +136,14 @@ def test_there_is_one_reader_and_only_while_somebody_listens(hands):
 def test_a_client_that_leaves_in_the_middle_of_a_wait_is_forgotten(hands):
     feed = Feed(hands, gap_s=0.0, ping_s=NEVER_S)
 
-    async def listen(stream):
-        async for _ in stream:
-            pass
+    async def listen(greeted):
+        async for _ in feed.stream():
+            greeted.set()
 
     async def scenario():
-        task = asyncio.create_task(listen(feed.stream()))
-        while not feed.clients:
-            await asyncio.sleep(0)
+        greeted = asyncio.Event()
+        task = asyncio.create_task(listen(greeted))
+        await greeted.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -75,9 +75,7 @@ class TestTruth:
         assert row["Load"] == "1 of 4 slots"
         assert row["In flight"] == "5"
 
-    def test_success_longer_ago_than_a_minute_is_not_done_in_the_last_one(
-        self, place, staff, html
-    ):
+    def test_success_longer_ago_than_a_minute_is_not_done_in_the_last_one(self, place, staff, html):
         ids = place.tasks(place.definition("look", place.swarm("research")))
         place.attempt(ids[0], "succeeded", ended_at=timezone.now() - timedelta(seconds=90))
         assert cells(html(), "swarm-research")["Done, 1 min"] == "0"

@@ -33,15 +33,16 @@ ARGUMENTS = [
 ]
 START_DEADLINE_S = 60.0
 PASSWORD = "only-for-this-test-run"
+# Each live test has a definition or a swarm of its own: tests share the system, in any order.
 DECLARATION = """
 swarms:
-  research:
-    agents: {count: 4, role: analyst, slots: 2}
-  backend:
-    agents: {count: 3, role: worker}
+  research: {agents: {count: 4, role: analyst, slots: 2}}
+  backend: {agents: {count: 8, role: worker}}
   sleepers: {}
 definitions:
   nap: {handler: bench.sleep, pool: io, swarm: research}
+  stroll: {handler: bench.sleep, pool: io, swarm: backend}
+  vigil: {handler: bench.sleep, pool: io, swarm: backend}
   break: {handler: bench.fail, pool: io, swarm: backend, max_attempts: 1}
   spin: {handler: bench.spin, pool: cpu, swarm: backend}
   idle: {handler: bench.noop, pool: cpu, swarm: sleepers}
@@ -71,6 +72,7 @@ class Site:
 
     stack: Stack
     port: int
+    name: str
 
     @property
     def url(self) -> str:
@@ -78,7 +80,8 @@ class Site:
 
     @property
     def web(self):
-        return self.stack.processes["web"]
+        """The process that serves them."""
+        return self.stack.processes[self.name]
 
     def submit(self, definition, count=1, **payload):
         """Submit tasks in another process, as anybody would."""
@@ -89,10 +92,11 @@ class Site:
         )
 
     def shell(self, statement):
-        self.stack.manage("shell", "--no-imports", "-c", statement)
+        """Run a statement in the system; what it printed."""
+        return self.stack.manage("shell", "--no-imports", "-c", statement)
 
 
-def start_web(stack, port=None):
+def start_web(stack, port=None, name="web"):
     """uvicorn as `manage.py up` starts it, but with more patience for open streams than any
     test has: a stream that does not end by itself shows."""
     port = port or free_port()
@@ -102,11 +106,11 @@ def start_web(stack, port=None):
         *("--timeout-graceful-shutdown", "300", "--no-access-log", "--log-level", "warning"),
     )
     launch = Launch(command, env=stack.environment, cwd=ROOT)
-    process = spawn_logged(launch, stack.log("web"))
-    stack.processes["web"] = process
-    site = Site(stack, port)
+    process = spawn_logged(launch, stack.log(name))
+    stack.processes[name] = process
+    site = Site(stack, port, name)
     answers = wait_until(lambda: http_answers(f"{site.url}/livez"), START_DEADLINE_S)
-    assert answers, stack.log("web").read_text()
+    assert answers, stack.log(name).read_text()
     return site
 
 
@@ -136,9 +140,41 @@ def site(system):
     found = start_web(system)
     system.coordinator()
     system.start("watch", "watch")
-    system.worker("io", 4)
+    system.worker("io", 8)
     system.worker("cpu", 1)
     return found
+
+
+class DatabaseAndWeb(Stack):
+    """A system of a PostgreSQL database and web processes: nothing runs there."""
+
+    def __init__(self, directory, url, broker):
+        super().__init__("full", directory)
+        self.url = url
+        self.broker = self.valkey = broker
+
+    @property
+    def database_url(self):
+        return self.url
+
+
+@pytest.fixture(scope="session")
+def site_on_postgres(postgres, valkey, tmp_path_factory):
+    """A web process on PostgreSQL."""
+    directory = tmp_path_factory.mktemp("postgres-site")
+    stack = DatabaseAndWeb(directory, postgres.create_database("pages"), valkey)
+    stack.manage("migrate", "--verbosity=0")
+    stack.manage("collectstatic", "--noinput", "--verbosity=0")
+    yield start_web(stack)
+    stack.stop_processes()
+
+
+@pytest.fixture
+def second_site(site):
+    """Another web process of the same system, to be stopped; same sessions, other port."""
+    found = start_web(site.stack, name="second-web")
+    yield found
+    site.stack.processes.pop(found.name).stop(deadline_s=10.0)
 
 
 @dataclass
