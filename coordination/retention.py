@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from ansf_platform.accounts.models import IdempotentRequest
 from coordination import bodies, rows, sql
@@ -28,6 +29,12 @@ WHERE t.id > %(after)s AND t.id < %(before)s
       AND c.status NOT IN ('succeeded', 'dead', 'cancelled', 'expired'))
 ORDER BY t.id LIMIT %(limit)s
 """
+# A replay may have come between looking and deleting: what it revived is kept.
+_STILL_OLD = """
+SELECT t.id, t.run_id FROM coordination_task t JOIN @rows(old, id uuid) ON old.id = t.id
+WHERE @status(t) IN ('succeeded', 'dead', 'cancelled', 'expired')
+ORDER BY t.id @lock(t)
+"""
 _LOCK_BLOBS = """
 SELECT b.sha256 FROM coordination_blob b
 WHERE b.sha256 IN (SELECT blobs.sha256 FROM @rows(blobs, sha256 text)) ORDER BY b.sha256 @lock(b)
@@ -45,23 +52,27 @@ def prune_tasks(term: int, *, days: float | None = None, limit: int = BATCH) -> 
         "seconds": kept * 86_400,
         "limit": limit,
     }
-    ids = [sql.as_uuid(row["id"]) for row in sql.fetch(_OLD, bound)]
-    if ids:
-        with leading(term):
-            _delete(ids)
+    old = [{"id": sql.as_uuid(row["id"]).hex} for row in sql.fetch(_OLD, bound)]
+    if not old:
+        return 0
+    with leading(term):
+        found = sql.fetch(_STILL_OLD, {"old": old})
+        ids = [sql.as_uuid(row["id"]) for row in found]
+        _delete(ids, {sql.as_uuid(row["run_id"]) for row in found if row["run_id"]})
     return len(ids)
 
 
-def _delete(ids: list[UUID]) -> None:
+def _delete(ids: list[UUID], runs: set[UUID]) -> None:
     blobs = TaskBody.objects.filter(task_id__in=ids, blob_sha256__isnull=False)
     digests = {str(digest) for digest in blobs.values_list("blob_sha256", flat=True)}
     Attempt.objects.filter(task_id__in=ids).delete()
     TaskBody.objects.filter(task_id__in=ids).delete()
     Edge.objects.filter(child_id__in=ids).delete()
-    runs = set(RunNode.objects.filter(task_id__in=ids).values_list("run_id", flat=True))
-    RunNode.objects.filter(task_id__in=ids).delete()
+    # By run and not by task alone, which no index finds.
+    RunNode.objects.filter(run_id__in=runs, task_id__in=ids).delete()
     sql.change(_DELETE, {"old": [{"id": task.hex} for task in ids]})
-    Run.objects.filter(pk__in=runs).exclude(pk__in=RunNode.objects.values("run_id")).delete()
+    left = RunNode.objects.filter(run_id=OuterRef("pk"))
+    Run.objects.filter(~Exists(left), pk__in=runs).delete()
     _delete_orphans(digests)
 
 

@@ -30,6 +30,7 @@ def _set_paused(swarm: Swarm, *, paused: bool) -> bool:
     return bool(changed)
 
 
+@sql.retrying
 def go_on(lane: Lane) -> bool:
     """Lift the halt that a dead task put on a lane; its next task runs. False if not halted."""
     with sql.atomic():

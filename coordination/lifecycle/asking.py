@@ -30,9 +30,11 @@ WITH picked AS (
 UPDATE coordination_task SET cancel_requested_at = COALESCE(cancel_requested_at, @now)
 WHERE id IN (SELECT id FROM picked) RETURNING id
 """
+# Locked first, all in one order: none may move from one status to another between the statements
+# that look for each.
 _KNOWN = """
 SELECT t.id FROM coordination_task t JOIN @rows(asked, id uuid) ON asked.id = t.id
-WHERE t.tenant_id = %(tenant)s
+WHERE t.tenant_id = %(tenant)s ORDER BY t.id @lock(t)
 """
 
 
@@ -44,10 +46,10 @@ def cancel(tenant_id: int, ids: Sequence[UUID]) -> dict[UUID, Cancelled]:
     """
     bound = {"tenant": tenant_id, "asked": [{"id": task.hex} for task in set(ids)]}
     with sql.atomic():
+        known = {sql.as_uuid(row["id"]) for row in sql.fetch(_KNOWN, bound)}
         ended = ended_from(sql.fetch(_CANCEL_WAITING, bound))
         settle(ended)
         requested = {sql.as_uuid(row["id"]) for row in sql.fetch(_REQUEST, bound)}
-        known = {sql.as_uuid(row["id"]) for row in sql.fetch(_KNOWN, bound)}
     answers: dict[UUID, Cancelled] = dict.fromkeys(ids, "missing")
     answers.update(dict.fromkeys(known & set(ids), "finished"))
     answers.update(dict.fromkeys(requested, "requested"))
