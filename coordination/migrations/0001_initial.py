@@ -67,6 +67,9 @@ class Migration(migrations.Migration):
                 ('task_id', models.UUIDField(unique=True)),
                 ('lane', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='coordination.lane')),
             ],
+            options={
+                'verbose_name_plural': 'lane entries',
+            },
         ),
         migrations.CreateModel(
             name='LiveKey',
@@ -208,6 +211,7 @@ class Migration(migrations.Migration):
                 ('blob_sha256', models.CharField(max_length=64, null=True)),
             ],
             options={
+                'verbose_name_plural': 'task bodies',
                 'indexes': [models.Index(condition=models.Q(('blob_sha256__isnull', False)), fields=['blob_sha256'], name='body_by_blob')],
                 'constraints': [models.UniqueConstraint(fields=('task_id', 'kind'), name='one_body_per_kind')],
             },

@@ -164,6 +164,7 @@ class TaskBody(models.Model):
                 condition=Q(blob_sha256__isnull=False),
             ),
         ]
+        verbose_name_plural = "task bodies"
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.task_id}"
@@ -285,6 +286,7 @@ class LaneEntry(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["lane", "seq"], name="one_place_per_seq"),
         ]
+        verbose_name_plural = "lane entries"
 
     def __str__(self) -> str:
         return f"{self.lane_id}:{self.seq}"

@@ -99,18 +99,23 @@ def test_parents_that_finish_in_batches_of_opposite_order_free_every_child(pairs
     assert reconcile(None) == 0
 
 
-def test_cancels_finishes_and_sweeps_over_the_same_rows_do_not_surface_a_deadlock(
-    definition, tenant
-):
+def submit_every_kind(size):
+    """Tasks with and without unique keys and lanes; their ids."""
     requests = [
         TaskRequest(
             definition="accept",
             key=f"k{number}" if number % 3 == 0 else None,
             lane=f"l{number % 20}" if number % 4 == 0 else None,
         )
-        for number in range(2000)
+        for number in range(size)
     ]
-    ids = [found.task_id for found in submit_many(requests).submissions]
+    return [found.task_id for found in submit_many(requests).submissions]
+
+
+def test_cancels_finishes_and_sweeps_over_the_same_rows_do_not_surface_a_deadlock(
+    definition, tenant
+):
+    ids = submit_every_kind(2000)
     term = lead(steady=True).term
     Lease.objects.update(expires_at=ago(-600))  # nobody renews it here
     node = worker(lease=600)

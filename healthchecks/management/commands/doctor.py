@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansf_platform import terminal
+from ansf_platform.screen import STYLES
 from ansf_platform.terminal import Exit
 from healthchecks import doctor
 from healthchecks.environment import Finding
 from healthchecks.monitor import State
 
 MARKS = {State.OK: "✓", State.DEGRADED: "!", State.FAILED: "✗"}
-STYLES = {State.OK: "green", State.DEGRADED: "yellow", State.FAILED: "red"}
 
 
 class Command(terminal.Command):
@@ -39,6 +39,6 @@ class Command(terminal.Command):
             mark = MARKS[finding.state] if self.screen.live else f"{finding.state.value:<8}"
             fix = f" → {finding.fix}" if finding.fix else ""
             line = f"{mark} {finding.name:<{width}}  {finding.message}{fix}"
-            self.screen.line(line, STYLES[finding.state])
+            self.screen.line(line, STYLES[finding.state.value])
         bad = sum(finding.state is not State.OK for finding in findings)
         self.screen.note(f"{bad} of {len(findings)} need a look" if bad else "all is well")
