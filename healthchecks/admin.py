@@ -15,9 +15,8 @@ from ansf_platform.accounts.administration import (
     ObjectAction,
     ReadOnly,
     ScopedAdmin,
-    TenantForm,
-    tenants_of,
 )
+from ansf_platform.accounts.tenancy import TenantForm, tenants_of
 from ansf_platform.requests import request_id
 from coordination.admin.badges import badge
 from coordination.errors import CoordinationError, Invalid
