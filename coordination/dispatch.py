@@ -44,9 +44,10 @@ FROM coordination_swarm s
 CROSS JOIN @rows(pools, pool text) CROSS JOIN @rows(levels, priority integer)
 WHERE NOT s.paused AND (
     SELECT 1 FROM coordination_task t WHERE t.status = 'ready' AND t.pool = pools.pool
-    AND t.swarm_id = s.id AND t.priority = levels.priority LIMIT 1) = 1
+    AND t.swarm_id = s.id AND t.priority = levels.priority ORDER BY t.ready_at LIMIT 1) = 1
 """
-"""A scalar subquery, not EXISTS: PostgreSQL would turn that into one pass over all that waits."""
+"""A scalar subquery, not EXISTS: PostgreSQL would turn that into one pass over all that waits. The
+order is the index's: without it one pass for each group that is empty looks cheaper."""
 _OLDEST = """
 SELECT * FROM (SELECT id, pool, swarm_id, definition_id, priority, rank, payload_bytes,
     @epoch(@now) - @epoch(ready_at) AS waited,
