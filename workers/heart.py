@@ -71,7 +71,7 @@ class Heart:
     draining: bool = False
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
-    _seen: dict[str, int] = field(default_factory=dict)
+    _seen: journal.Seen = field(default_factory=dict)
 
     def start(self) -> None:
         """Beat from now on."""
@@ -199,7 +199,7 @@ class Heart:
                     item.fence,
                     Status.DEAD if final else Status.SCHEDULED,
                     Outcome.TIMED_OUT,
-                    started_ago=time.monotonic() - item.since,
+                    started_ago=item.clock.elapsed,
                     ended_ago=0.0,
                     retry_in=item.policy.backoff.delay(item.attempt, random.random()),
                     reason="past its hard time limit",

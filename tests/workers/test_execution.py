@@ -216,9 +216,10 @@ class TestEnvelopes:
 
         assert [get(task).status for task in tasks] == ["succeeded", "scheduled", "succeeded"]
 
-    def test_past_the_time_of_an_envelope_the_rest_is_given_back(self, bind, envelope):
+    def test_past_the_time_of_an_envelope_the_rest_is_given_back(self, bind, envelope, monkeypatch):
+        monkeypatch.setattr(executor, "BUDGET_SECONDS", 0.01)
         bind(counts)
-        slow = ready(counts.name, {"n": 0, "seconds": executor.BUDGET_SECONDS + 0.01})
+        slow = ready(counts.name, {"n": 0, "seconds": 0.02})
         rest = [ready(counts.name, {"n": number}) for number in (1, 2)]
 
         envelope(slow, *rest)
@@ -246,9 +247,10 @@ class TestEnvelopes:
             return real(identifier, results)
 
         monkeypatch.setattr(executor.lifecycle, "finish", finish)
+        monkeypatch.setattr(executor, "FLUSH_SECONDS", 0.5)
         envelope(
             ready(counts.name, {"n": 1}),
-            ready(counts.name, {"n": 2, "seconds": executor.FLUSH_SECONDS}),
+            ready(counts.name, {"n": 2, "seconds": 0.5}),
             ready(counts.name, {"n": 3}),
         )
 
