@@ -4,8 +4,8 @@ Every move is a compare-and-set along :data:`coordination.models.TRANSITIONS`: a
 the statuses it may leave, and 0 rows means that somebody else won. Three parties move tasks:
 
 * ``asking``: people and programs cancel and replay;
-* ``leading``: the leader dispatches, wakes what is due, takes back what was lost. Each of its
-  statements names its term and holds off a change of leader while it runs;
+* ``leading`` and ``judging``: the leader dispatches, wakes what is due, takes back what was
+  lost. Each of its statements names its term and holds off a change of leader while it runs;
 * the worker claims and gives back (``claiming``) and finishes (``working``), fenced by
   (fence, claim).
 
@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from coordination.lifecycle.asking import cancel, replay
 from coordination.lifecycle.claiming import Claimed, claim, give_back
+from coordination.lifecycle.judging import judge
 from coordination.lifecycle.leading import (
     dispatch,
     expire,
-    judge,
     take_back_unclaimed,
     take_back_unpublished,
     wake,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coordination import counters, lifecycle
-from coordination.lifecycle.leading import Verdicts
+from coordination.lifecycle.judging import Verdicts
 from coordination.models import Attempt, Lease, Status, Task, TaskDefinition, WorkerNode
 from tests.coordination.steps import (
     ago,
