@@ -12,6 +12,7 @@ from ansf_platform.text import is_storable
 from coordination import handlers, payloads, sql
 from coordination.errors import Invalid, ItemError
 from coordination.models import TaskDefinition
+from coordination.retry import LONGEST_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ def check(definition: TaskDefinition) -> list[ItemError]:
     except ValidationError as error:
         for field, messages in error.message_dict.items():
             errors.extend(ItemError(None, f"/{field}", message) for message in messages)
+    for field in ("time_limit_seconds", "backoff_seconds", "backoff_cap_seconds"):
+        value = getattr(definition, field)
+        if isinstance(value, float) and not value <= LONGEST_SECONDS:  # a NaN is not either
+            message = f"must be a number of seconds up to {LONGEST_SECONDS:.0f}"
+            errors.append(ItemError(None, f"/{field}", message))
     if definition.handler and not handlers.is_bound(definition.handler):
         known = ", ".join(sorted(handlers.bound_names())) or "none"
         message = f"no handler is registered as {definition.handler!r}; registered: {known}"

@@ -37,9 +37,9 @@ class Candidate:
 
 def effective_priority(priority: int, waited: float, step: float) -> int:
     """Priority after aging; a step of 0 turns aging off."""
-    if step <= 0:
+    if not step > 0:  # a NaN as well
         return priority
-    return min(TOP_PRIORITY, priority + int(waited / step))
+    return min(TOP_PRIORITY, priority + max(0, int(waited / step)))  # clocks can be set back
 
 
 def order(candidates: Iterable[Candidate], step: float) -> list[Candidate]:

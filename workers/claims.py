@@ -17,6 +17,7 @@ from celery import bootsteps
 from celery.worker.request import Request
 
 STALE_SECONDS = 3600.0
+EARLY_ACK_SECONDS = 1500.0  # RabbitMQ closes the channel of a message that waits half an hour
 
 
 class Held:
@@ -67,6 +68,18 @@ class Held:
             requests = list(self._requests.values())
         return sum(request.begun and request.alive() for request in requests)
 
+    def acknowledge_old(self) -> None:
+        """Acknowledge what has been worked on for long: leases keep it, not the broker.
+
+        A closed channel would end the whole worker. To be called by any thread.
+        """
+        before = time.monotonic() - EARLY_ACK_SECONDS
+        with self._lock:
+            requests = list(self._requests.values())
+        for request in requests:
+            if request.received_at < before:
+                request.acknowledge_early()
+
     def children(self) -> set[int]:
         """The processes that work on something."""
         with self._lock:
@@ -99,6 +112,7 @@ class EnvelopeRequest(Request):
     def __init__(self, message: Any, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.claim = uuid.uuid4()
+        self.received_at = time.monotonic()
         self.stale_at: float | None = None
         """When it is forgotten unless a child turns out to have it (monotonic)."""
         self.request_dict["ansf_claim"] = self.claim.hex
@@ -138,6 +152,10 @@ class EnvelopeRequest(Request):
     def acknowledge(self) -> None:
         """The end of every envelope: done, failed, timed out or lost."""
         held.drop(self.claim)
+        super().acknowledge()
+
+    def acknowledge_early(self) -> None:
+        """Tell the broker that it may forget the message; its claim is still held."""
         super().acknowledge()
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - Celery's signature

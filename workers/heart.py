@@ -154,6 +154,7 @@ class Heart:
         for order in orders:
             self._cancel(order)
         self._lower_flags({order.flag for order in orders})
+        held.acknowledge_old()
 
     def _cancel(self, order: ToCancel) -> None:
         """Raise the flag; after a grace, kill the child that ignores it."""
