@@ -3,7 +3,7 @@
 The soft limit is an alarm around each member. The hard limit is a time that the child leaves
 where its main process sees it, and the main process kills children past theirs. Celery's own
 limit counts from the receipt of a message, and so would kill a child that only waits for the
-database to come back.
+database to come back. For the same reason both limits stand still while a member waits for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -73,6 +75,82 @@ def _board(directory: Path) -> mmap.mmap:
             _Board.memory = mmap.mmap(file.fileno(), _TIME.size)
         _Board.owner = os.getpid()
     return _Board.memory
+
+
+@dataclass(slots=True)
+class Clock:
+    """How long a member runs, not counting its waits for the database."""
+
+    since: float = field(default_factory=time.monotonic)
+    _stopped_at: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds so far."""
+        now = time.monotonic() if self._stopped_at is None else self._stopped_at
+        return now - self.since
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Do not count the block."""
+        self._stopped_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self.since += time.monotonic() - self._stopped_at
+            self._stopped_at = None
+
+
+_clock: ContextVar[Clock | None] = ContextVar("ansf_clock", default=None)
+
+
+@contextmanager
+def counting(clock: Clock) -> Iterator[None]:
+    """Let `clock` be the one that :func:`paused` stops."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Let no limit pass during the block: it waits for the database."""
+    clock = _clock.get()
+    with ExitStack() as stopped:
+        if clock is not None:
+            stopped.enter_context(clock.stopped())
+        if in_main_thread():
+            stopped.enter_context(_alarm_off())
+            stopped.enter_context(_board_empty())
+        yield
+
+
+@contextmanager
+def _alarm_off() -> Iterator[None]:
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, left)
+
+
+@contextmanager
+def _board_empty() -> Iterator[None]:
+    board = _Board.memory if _Board.owner == os.getpid() else None
+    if board is None:
+        yield
+        return
+    (due,) = _TIME.unpack_from(board)
+    _TIME.pack_into(board, 0, _NONE)
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        if due != _NONE:
+            _TIME.pack_into(board, 0, due + time.monotonic() - begun)
 
 
 @contextmanager

@@ -15,31 +15,49 @@ from typing import TypeVar
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from workers.limits import paused
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLAIM_PATIENCE_SECONDS = 60.0  # then the dispatcher has taken the tasks back
 FINISH_PATIENCE_SECONDS = 3600.0
 LONGEST_PAUSE_SECONDS = 2.0
+AWAY = (OperationalError, InterfaceError, psycopg.Error)
 
 
 def persist(action: Callable[[], T], patience: float) -> T:
     """Do it, again and again while the database is away, for `patience` seconds.
 
-    Inside a transaction of the caller nothing is repeated: only the caller can start over.
+    Time limits stand still meanwhile. Inside a transaction of the caller nothing is repeated:
+    only the caller can start over.
     """
-    give_up = time.monotonic() + patience
+    try:
+        return action()
+    except AWAY as error:
+        if connection.in_atomic_block:
+            raise
+        _report(error)
+    with paused():
+        return _repeat(action, time.monotonic() + patience)
+
+
+def _repeat(action: Callable[[], T], give_up: float) -> T:
     pause = 0.05
     while True:
+        _drop_connection()
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         try:
             return action()
-        except (OperationalError, InterfaceError, psycopg.Error) as error:
-            if time.monotonic() > give_up or connection.in_atomic_block:
+        except AWAY as error:
+            if time.monotonic() > give_up:
                 raise
-            logger.warning("database: %s; trying again", str(error).strip())
-            _drop_connection()
-            time.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            _report(error)
+
+
+def _report(error: Exception) -> None:
+    logger.warning("database: %s; trying again", str(error).strip())
 
 
 def _drop_connection() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from workers.limits import Clock, counting
 from workers.outcomes import Policy
 
 
@@ -22,14 +22,14 @@ class Running:
     policy: Policy
     attempt: int
     hard_seconds: float
-    since: float = field(default_factory=time.monotonic)
+    clock: Clock = field(default_factory=Clock)
     fenced: bool = False
     """Ended from outside: its thread may go on, its result is void."""
 
     @property
     def overdue(self) -> bool:
         """Whether it is past its hard limit."""
-        return time.monotonic() - self.since > self.hard_seconds
+        return self.clock.elapsed > self.hard_seconds
 
 
 _lock = threading.Lock()
@@ -42,7 +42,8 @@ def occupied(running: Running) -> Iterator[None]:
     with _lock:
         _running.add(running)
     try:
-        yield
+        with counting(running.clock):
+            yield
     finally:
         with _lock:
             _running.discard(running)

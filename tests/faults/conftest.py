@@ -32,11 +32,13 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture
 def verdict(request):
     """Print a scenario's line and keep it for the table."""
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
 
     def note(found: Verdict) -> Verdict:
-        terminal.ensure_newline()
-        terminal.write_line(found.line())
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(found.line())
         _verdicts.append(found)
         return found
 

@@ -18,6 +18,7 @@ from tests.coordination import steps
 from workers import journal, slots
 from workers.claims import held
 from workers.heart import Heart
+from workers.limits import Clock
 from workers.node import Node, flag_name
 from workers.outcomes import Policy
 
@@ -43,8 +44,8 @@ def claimed(node):
 
 def overdue(task, fence, claim):
     """The thread that runs it, past its hard limit."""
-    since = time.monotonic() - 10.0
-    return slots.Running(task, fence, claim, Policy(3, Backoff(1.0, 1.0)), 1, 1.0, since)
+    clock = Clock(time.monotonic() - 10.0)
+    return slots.Running(task, fence, claim, Policy(3, Backoff(1.0, 1.0)), 1, 1.0, clock)
 
 
 def named(node):
