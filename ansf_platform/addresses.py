@@ -16,6 +16,8 @@ from contextlib import contextmanager
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# All that is given out so far. Outside lie a network's own translations of private IPv4.
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 class AddressRefused(PermissionError):
@@ -29,6 +31,8 @@ class TooLate(TimeoutError):
 def is_public(address: IPAddress) -> bool:
     """Whether an address is reachable by everybody, seen through IPv6 wrappings of IPv4."""
     inner = _unwrapped(address)
+    if isinstance(inner, ipaddress.IPv6Address) and inner not in GLOBAL_UNICAST:
+        return False
     return inner.is_global and not inner.is_multicast
 
 
