@@ -156,10 +156,16 @@ class System:
                     server.resume()
                 server.start()
         reconnect()
-        for name, process in list(self.stack.processes.items()):
-            if name != LEADER or not process.alive:
-                process.stop(deadline_s=5.0)
-                del self.stack.processes[name]
+        ending = {
+            name: process
+            for name, process in self.stack.processes.items()
+            if name != LEADER or not process.alive
+        }
+        for process in ending.values():
+            process.begin_stop()
+        for name, process in ending.items():
+            process.stop(deadline_s=5.0)
+            del self.stack.processes[name]
         Task.objects.exclude(status__in=TERMINAL).delete()
 
     def neighbours(self, task) -> list[uuid.UUID]:
