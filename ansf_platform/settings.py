@@ -8,6 +8,7 @@ set ``DEBUG`` is off unless asked for, and ``SECRET_KEY`` has to be given.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,16 @@ DEBUG = env.boolean("DEBUG", default=not DATABASE_URL)
 def _development_secret() -> str:
     """One random key per state directory, so that sessions outlive a restart of `up`."""
     path = STATE_DIR / "secret-key"
-    if not path.exists():
-        STATE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with path.open("x", encoding="ascii") as file:
+    try:
+        if not path.exists():
+            STATE_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
                 path.chmod(0o600)
                 file.write(secrets.token_urlsafe(48))
-        except FileExistsError:  # another process of the same `up` was first
-            pass
-    return path.read_text(encoding="ascii")
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        message = f"{path} cannot be kept ({error.strerror}): set ANSF_STATE_DIR to another place"
+        raise ImproperlyConfigured(message) from error
 
 
 SECRET_KEY = env.text("SECRET_KEY")
@@ -116,7 +118,12 @@ SQLITE_OPTIONS = {
 
 def database_from(url: str) -> dict[str, Any]:
     """The database at a ``postgresql://`` or ``sqlite:///`` URL, as this project uses it."""
-    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url))
+    except ValueError as error:
+        # Neither the URL nor the library's message about it: both may hold the password.
+        message = "DATABASE_URL cannot be read: use postgresql://user:password@host:5432/name"
+        raise ImproperlyConfigured(message) from error
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = SQLITE_OPTIONS
         config["TEST"] = {"NAME": env.text("ANSF_TEST_SQLITE") or None}

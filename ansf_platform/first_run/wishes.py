@@ -12,6 +12,7 @@ from django.conf import settings
 WEB_PORT = 8053
 FLOWER_PORT = 5555
 IO_SLOTS = 16
+_BROKERS = ("amqp", "amqps", "pyamqp", "redis", "rediss", "sentinel")
 
 Broker = Literal["embedded", "rabbitmq"]
 Database = Literal["sqlite", "postgres"]
@@ -53,6 +54,9 @@ def refuse_contradictions(broker: Broker, database: Database) -> None:
             "system is for development and would lose messages at every stop. Set the URLs of "
             "real services, or DEBUG=1 for a development system"
         )
+    scheme = settings.BROKER_URL.partition("://")[0]
+    if settings.BROKER_URL and scheme not in _BROKERS:
+        raise Refused(f"BROKER_URL begins with {scheme!r}: use one of {', '.join(_BROKERS)}://")
     if broker == "rabbitmq" and settings.BROKER_URL:
         raise Refused("BROKER_URL is set and --broker rabbitmq would start another: choose one")
     if database == "postgres" and settings.DATABASE_URL:

@@ -34,6 +34,9 @@ def up(state, *arguments, **env):
         ((), {"DEBUG": "perhaps"}, "DEBUG='perhaps' is not a boolean"),
         ((), {"ANSF_RETENTION_DAYS": "x"}, "ANSF_RETENTION_DAYS='x'"),
         (("--broker", "rabbitmq"), {"BROKER_URL": "amqp://h"}, "choose one"),
+        ((), {"BROKER_URL": "rabbit://h"}, "BROKER_URL begins with 'rabbit'"),
+        ((), {"DATABASE_URL": "postgres//u:secret@h", "DEBUG": "1"}, "DATABASE_URL cannot be read"),
+        ((), {"DATABASE_URL": "postgres://u:se[cret@h", "DEBUG": "1"}, "DATABASE_URL cannot be"),
         (("--broker", "kafka"), {}, "invalid choice"),
         (("--port", "0"), {}, "from 1 to 65535"),
         (("--port", "80O0"), {}, "is not a port"),
@@ -49,6 +52,7 @@ def test_it_is_refused_with_the_reason(tmp_path, arguments, env, words):
     assert ended.stdout == ""
     assert words in ended.stderr
     assert ended.stderr.count("\n") == 1
+    assert "cret" not in ended.stderr.removeprefix("up: SECRET")
     assert not (tmp_path / "up.json").exists()
 
 
@@ -59,7 +63,7 @@ def test_one_named_service_is_enough_without_debug(settings, given):
     with pytest.raises(Refused):
         refuse_contradictions("embedded", "sqlite")
 
-    setattr(settings, given, "somewhere")
+    setattr(settings, given, "amqp://somewhere")
 
     refuse_contradictions("embedded", "sqlite")
 
@@ -100,3 +104,13 @@ def test_a_named_broker_still_gets_an_embedded_store(tmp_path, settings):
     chosen = choose_servers(Wishes(state_dir=tmp_path, web_port=1))
 
     assert set(chosen.environment) == {"REDIS_URL"}
+
+
+def test_a_state_directory_that_cannot_be_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    ended = up(tmp_path / "file" / "state")
+
+    assert ended.returncode == 2
+    assert "set ANSF_STATE_DIR" in ended.stderr
+    assert ended.stderr.count("\n") == 1
