@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, connection, connections
@@ -92,21 +93,25 @@ class Coordinator:
     def _guard(self, loop: Callable[[], None]) -> None:
         try:
             while not self._stopping.is_set():
-                try:
-                    loop()
-                except Deposed as error:
-                    logger.warning("%s", error)
-                    self._stopping.wait(ERROR_SECONDS)
-                except (DatabaseError, InterfaceError, psycopg.Error) as error:
-                    logger.warning("%s: database: %s", loop.__name__, str(error).strip())
-                    self._quietly(connection.close)
-                    self._stopping.wait(ERROR_SECONDS)
+                self._survive(loop, loop.__name__)
         except BaseException:
             logger.exception("%s crashed: this replica stops", loop.__name__)
             self.stop()
             raise
         finally:
             self._quietly(connection.close)
+
+    def _survive(self, action: Callable[[], object], name: str) -> None:
+        """Do it; an error of the database, or a lost election, ends only this."""
+        try:
+            action()
+        except Deposed as error:
+            logger.warning("%s", error)
+            self._stopping.wait(ERROR_SECONDS)
+        except (DatabaseError, InterfaceError, psycopg.Error) as error:
+            logger.warning("%s: database: %s", name, str(error).strip())
+            self._quietly(connection.close)
+            self._stopping.wait(ERROR_SECONDS)
 
     @staticmethod
     def _quietly(action: Callable[[], object]) -> None:
@@ -171,10 +176,11 @@ class Coordinator:
             Duty(10.0, _forget),
         ]
         while not self._stopping.is_set():
-            term = self._leadership.trusted_term()
-            if term is not None:
-                for duty in duties:
-                    duty.run_if_due(term)
+            for duty in duties:
+                # Each on its own: one that fails must not keep those after it from being done.
+                term = self._leadership.trusted_term()
+                if term is not None:
+                    self._survive(partial(duty.run_if_due, term), duty.action.__name__)
             self._stopping.wait(0.1)
 
 

@@ -79,7 +79,20 @@ def fire_due(term: int) -> int:
     """Fire what is due; how many tasks were submitted."""
     now = rows.database_now()
     due = Schedule.objects.filter(enabled=True, next_at__lte=now).select_related("tenant")
-    return sum(_fire_all(schedule, now, term) for schedule in due.order_by("next_at")[:BATCH])
+    return sum(_fire_or_disarm(schedule, now, term) for schedule in due.order_by("next_at")[:BATCH])
+
+
+def _fire_or_disarm(schedule: Schedule, now: datetime, term: int) -> int:
+    """Fire one; whoever's times can no longer be told is disarmed, and holds up no other."""
+    try:
+        return _fire_all(schedule, now, term)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        logger.exception("schedule %s has no next time", schedule)
+        with leading(term):
+            Schedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at).update(
+                next_at=None, last_error=f"{type(error).__name__}: {error}"[:300]
+            )
+        return 0
 
 
 def _fire_all(schedule: Schedule, now: datetime, term: int) -> int:

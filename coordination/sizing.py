@@ -41,6 +41,11 @@ class Known:
     capabilities: frozenset[str]
 
 
+# Deleted in the moment of a submission: its tasks wait, for no agent is capable of this, rather
+# than stop the dispatcher for everybody.
+GONE = Known("", 0.0, frozenset({"(deleted definition)"}))
+
+
 def members_for(run_ms: Sequence[float]) -> int:
     """Tasks per envelope for such run times; 1 when they are long or too few are known."""
     if len(run_ms) < ENOUGH:
@@ -85,7 +90,9 @@ class Sizes:
     def definition(self, definition: int) -> Known:
         """Handler, limit and needs of a definition; versions never change."""
         if definition not in self._known:
-            row = TaskDefinition.objects.get(pk=definition)
+            row = TaskDefinition.objects.filter(pk=definition).first()
+            if row is None:
+                return GONE
             self._known[definition] = Known(
                 row.handler, row.time_limit_seconds, frozenset(row.capabilities)
             )
