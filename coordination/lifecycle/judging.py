@@ -119,6 +119,7 @@ class Verdicts:
     uncharged: int = 0
 
 
+@sql.retrying
 def judge(term: int) -> Verdicts:
     """Take back running tasks whose worker or claim is gone.
 

@@ -140,6 +140,7 @@ WHERE id IN (SELECT id FROM picked) RETURNING {ENDED_COLUMNS}
 """  # noqa: S608 - a constant
 
 
+@sql.retrying
 def expire(term: int) -> int:
     """End what waited past its deadline."""
     due = sql.fetch(
