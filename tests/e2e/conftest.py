@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import expect, sync_playwright
 
 from ansf_platform.services.errors import BinaryMissing
 from ansf_platform.services.ports import free_port
@@ -57,13 +57,35 @@ def base_url():
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
+def chromium():
+    """What starts the browser."""
     if not CHROMIUM.exists():
         absent = f"{CHROMIUM} is not installed: apt-get install chromium"
         if os.environ.get("CI") == "true":
             pytest.fail(absent)
         pytest.skip(absent)
-    return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": ARGUMENTS}
+    return {"executable_path": str(CHROMIUM), "args": ARGUMENTS}
+
+
+# While Playwright runs, its event loop runs in this thread, where neither asyncio.run nor Django's
+# ORM work then: so it lives for one module, not for the session as the plugin has it.
+@pytest.fixture(scope="module")
+def playwright(chromium):
+    with sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, chromium):
+    found = playwright.chromium.launch(**chromium)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def browser_context_args(storage_state):
+    """Every page is that of somebody who has signed in."""
+    return {"storage_state": storage_state}
 
 
 @dataclass
@@ -90,6 +112,17 @@ class Site:
             "from coordination.requests import TaskRequest; "
             f"submit_many([TaskRequest(definition={definition!r}, payload={payload!r})] * {count})"
         )
+
+    def sign_in(self):
+        """The key of a new superuser's session."""
+        return self.shell(
+            "from django.contrib.auth.models import User; "
+            "from django.test import Client; "
+            "client = Client(); "
+            f"boss = User.objects.create_superuser('boss', password={PASSWORD!r}); "
+            "client.force_login(boss); "
+            "print(client.cookies['sessionid'].value)"
+        ).strip()
 
     def shell(self, statement):
         """Run a statement in the system; what it printed."""
@@ -125,8 +158,6 @@ def system(tmp_path_factory):
             declaration = directory / "swarms.yaml"
             declaration.write_text(DECLARATION)
             stack.manage("swarm", "apply", str(declaration))
-            stack.extra["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-            stack.manage("createsuperuser", "--noinput", "--username=boss", "--email=b@example.org")
             yield stack
     except BinaryMissing as absent:
         if os.environ.get("CI") == "true":
@@ -143,6 +174,19 @@ def site(system):
     system.worker("io", 8)
     system.worker("cpu", 1)
     return found
+
+
+@pytest.fixture(scope="session")
+def session_key(site):
+    """The session of somebody who has signed in."""
+    return site.sign_in()
+
+
+@pytest.fixture(scope="session")
+def storage_state(session_key):
+    """The same for a browser."""
+    cookie = {"name": "sessionid", "value": session_key, "domain": "127.0.0.1", "path": "/"}
+    return {"cookies": [cookie], "origins": []}
 
 
 class DatabaseAndWeb(Stack):
@@ -201,23 +245,3 @@ def complaints(page):
     found = Complaints()
     found.listen_to(page)
     return found
-
-
-@pytest.fixture(scope="session")
-def session_state(browser, site):
-    """Cookies of somebody who has signed in."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.url}/")
-    page.get_by_label("Username").fill("boss")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page).to_have_title("default · ANSF")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-@pytest.fixture
-def browser_context_args(browser_context_args, session_state):
-    return {**browser_context_args, "storage_state": session_state}

@@ -8,6 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.e2e.conftest import PASSWORD
+
 pytestmark = [pytest.mark.browser, pytest.mark.valkey, pytest.mark.timeout(300)]
 
 THEMES = ["light", "dark"]
@@ -88,6 +90,19 @@ def test_no_serious_fault_of_accessibility_and_no_sideways_scroll(
     assert complaints.console == []
 
 
+def test_the_login_leads_to_the_page(browser, site, session_key):
+    page = browser.new_context().new_page()
+    page.goto(f"{site.url}/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_title("default · ANSF")
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{site.url}/")
+    expect(page).to_have_url(re.compile("/admin/login/"))
+    page.context.close()
+
+
 def test_the_two_themes_differ(page, site):
     grounds = []
     for theme in THEMES:
@@ -122,8 +137,8 @@ def test_no_motion_for_those_who_want_none(page, busy):
     assert page.evaluate(duration) == "0s"
 
 
-def test_the_page_is_whole_without_a_script(browser, busy, session_state):
-    context = browser.new_context(java_script_enabled=False, storage_state=session_state)
+def test_the_page_is_whole_without_a_script(browser, busy, storage_state):
+    context = browser.new_context(java_script_enabled=False, storage_state=storage_state)
     page = context.new_page()
     page.goto(f"{busy.url}/")
     expect(page.locator("#swarm-research")).to_be_visible()

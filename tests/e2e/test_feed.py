@@ -20,17 +20,11 @@ HELLO = [b"retry: 1000\n", b"\n", b"event: changed\n", b"data:\n", b"\n"]
 DEADLINE_S = 20.0
 
 
-@pytest.fixture
-def cookie(session_state):
-    """The session's cookie, for a client that is no browser."""
-    return "; ".join(f"{c['name']}={c['value']}" for c in session_state["cookies"])
-
-
-def open_stream(site, cookie, streams):
+def open_stream(site, key, streams):
     """An open stream, its greeting read."""
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=DEADLINE_S)
     streams.callback(connection.close)
-    headers = {"Cookie": cookie, "Accept-Encoding": "gzip, br"}
+    headers = {"Cookie": f"sessionid={key}", "Accept-Encoding": "gzip, br"}
     connection.request("GET", "/feed", headers=headers)
     answer = connection.getresponse()
     assert answer.status == 200
@@ -39,16 +33,8 @@ def open_stream(site, cookie, streams):
 
 
 @pytest.fixture(scope="session")
-def cookie_on_postgres(site_on_postgres):
-    """The session of somebody who has signed in there."""
-    key = site_on_postgres.shell(
-        "from django.contrib.auth.models import User; "
-        "from django.test import Client; "
-        "client = Client(); "
-        "client.force_login(User.objects.create_superuser('boss')); "
-        "print(client.cookies['sessionid'].value)"
-    )
-    return f"sessionid={key.strip()}"
+def key_on_postgres(site_on_postgres):
+    return site_on_postgres.sign_in()
 
 
 def connections_to(postgres, name="pages"):
@@ -58,38 +44,38 @@ def connections_to(postgres, name="pages"):
         return connection.execute(counted, [f"{name}%"]).fetchone()[0]
 
 
-def test_events_come_at_once_though_the_client_accepts_compression(site, cookie):
+def test_events_come_at_once_though_the_client_accepts_compression(site, session_key):
     with ExitStack() as streams:
-        answer = open_stream(site, cookie, streams)
+        answer = open_stream(site, session_key, streams)
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         assert answer.headers["Content-Encoding"] == "identity"
 
 
 @pytest.mark.postgres
 def test_streams_share_one_reader_and_hold_no_connection(
-    site_on_postgres, cookie_on_postgres, postgres
+    site_on_postgres, key_on_postgres, postgres
 ):
     with ExitStack() as streams:
         for _ in range(STREAMS):
-            open_stream(site_on_postgres, cookie_on_postgres, streams)
+            open_stream(site_on_postgres, key_on_postgres, streams)
         assert wait_until(lambda: connections_to(postgres) == 1, DEADLINE_S)
     assert wait_until(lambda: connections_to(postgres) == 0, DEADLINE_S)
 
 
 @pytest.mark.postgres
 def test_a_notification_of_postgresql_reaches_every_client(
-    site_on_postgres, cookie_on_postgres, postgres
+    site_on_postgres, key_on_postgres, postgres
 ):
     with ExitStack() as streams:
-        answers = [open_stream(site_on_postgres, cookie_on_postgres, streams) for _ in range(2)]
+        answers = [open_stream(site_on_postgres, key_on_postgres, streams) for _ in range(2)]
         site_on_postgres.shell("from coordination import sql; sql.notify()")
         for answer in answers:
             assert answer.readline() == b"event: changed\n"
 
 
-def test_a_server_that_is_asked_to_stop_ends_its_streams(second_site, cookie):
+def test_a_server_that_is_asked_to_stop_ends_its_streams(second_site, session_key):
     with ExitStack() as streams:
-        answers = [open_stream(second_site, cookie, streams) for _ in range(STREAMS)]
+        answers = [open_stream(second_site, session_key, streams) for _ in range(STREAMS)]
         second_site.web.begin_stop()
         assert wait_until(lambda: not second_site.web.alive, DEADLINE_S)
         for answer in answers:
