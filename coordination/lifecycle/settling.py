@@ -69,14 +69,17 @@ UPDATE coordination_task SET
                   ELSE deadline END
 FROM hit WHERE coordination_task.id = hit.id
 """
-_CANCEL_CHILDREN = f"""
-WITH over AS (SELECT over.id FROM @rows(over, id uuid)),
+# All generations in one statement: a chain may be ten thousand long, and the leader, who cancels
+# as well, cannot renew its lease meanwhile.
+_CANCEL_DESCENDANTS = f"""
+WITH RECURSIVE doomed(id) AS (
+        SELECT over.id FROM @rows(over, id uuid)
+        UNION
+        SELECT e.child_id FROM coordination_edge e JOIN doomed ON doomed.id = e.parent_id
+        WHERE NOT e.resolved AND e."when" = 'success'),
      child AS (
         SELECT t.id FROM coordination_task t
-        WHERE @status(t) = 'blocked'
-          AND t.id IN (
-            SELECT e.child_id FROM coordination_edge e JOIN over ON over.id = e.parent_id
-            WHERE NOT e.resolved AND e."when" = 'success')
+        WHERE @status(t) = 'blocked' AND t.id IN (SELECT doomed.id FROM doomed)
         ORDER BY t.id @lock(t))
 UPDATE coordination_task SET status = 'cancelled', reason = 'upstream', fence = fence + 1,
     finished_at = @now, due_at = NULL
@@ -97,7 +100,7 @@ def settle(ended: Sequence[Ended]) -> None:
         freed.update(_resolve(parents))
         unblock(freed)
         failed = [task.id for task in parents if task.status != Status.SUCCEEDED]
-        ended = cancel_children(failed) if failed else []
+        ended = cancel_descendants(failed) if failed else []
 
 
 def _resolve(parents: Sequence[Ended]) -> list[UUID]:
@@ -116,7 +119,7 @@ def unblock(freed: Counter[UUID]) -> int:
     return sql.change(_UNBLOCK, {"freed": rows})
 
 
-def cancel_children(failed: Sequence[UUID]) -> list[Ended]:
-    """Cancel the blocked children that needed one of these to succeed (one generation)."""
+def cancel_descendants(failed: Sequence[UUID]) -> list[Ended]:
+    """Cancel the blocked tasks that needed one of these to succeed, directly or through others."""
     over = [{"id": task.hex} for task in failed]
-    return ended_from(sql.fetch(_CANCEL_CHILDREN, {"over": over}))
+    return ended_from(sql.fetch(_CANCEL_DESCENDANTS, {"over": over}))
