@@ -22,6 +22,7 @@ from dashboard.demo.progress import RunProgress
 from dashboard.demo.windows import Cutting
 
 _WORKERS_S = 180.0  # the first start of a machine compiles every kernel
+_MOST_RESTARTS = 3  # a part that cannot start will not start the tenth time either
 _STANDSTILL_S = 60.0
 _LOOK_EVERY_S = 0.1
 _SWARMS = Path("examples") / "swarms.yaml"
@@ -51,6 +52,7 @@ def await_workers(running: RunningSystem) -> None:
     def ready() -> bool:
         if time.monotonic() >= give_up:
             raise DemoFailed(f"the workers were not ready within {_WORKERS_S:.0f} s")
+        _refuse_to_wait_for_the_broken(running)
         pools = {view.node.pool for view in live_workers() if view.alive and view.node.free_slots}
         return pools >= {"cpu", "io"}
 
@@ -104,6 +106,12 @@ def _first_error(run: Run) -> str:
     bad = Attempt.objects.filter(task_id__in=list(tasks)).exclude(outcome=Outcome.SUCCEEDED)
     first = bad.order_by("id").first()
     return f"; the first error: {first.error_type} {first.error_message}" if first else ""
+
+
+def _refuse_to_wait_for_the_broken(running: RunningSystem) -> None:
+    for child in running.status():
+        if child.restarts >= _MOST_RESTARTS:
+            raise DemoFailed(f"{child.name} has ended {child.restarts + 1} times")
 
 
 def _check_signal(running: RunningSystem) -> None:
