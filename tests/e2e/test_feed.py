@@ -94,6 +94,17 @@ def test_a_lost_server_is_told_what_is_old_is_grey_and_all_mends_itself(page, se
     expect(page.locator("#board")).not_to_have_class(re.compile("stale"))
 
 
+def test_a_script_that_comes_late_does_not_cost_the_feed(page, site):
+    def late(route):
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/hx-sse-4.min.js", late)
+    with page.expect_response("**/feed") as feed:
+        page.goto(f"{site.url}/")
+    assert feed.value.status == 200
+
+
 def test_a_lost_feed_is_told_and_the_page_asks_by_itself(page, site):
     page.route("**/feed", lambda route: route.abort())
     page.goto(f"{site.url}/")
