@@ -36,6 +36,9 @@ setup-dev: $(DEVELOPMENT) ## The same, with the tools that check and test it
 
 $(RUNTIME): requirements.txt scripts/setup-venv
 	@scripts/setup-venv "$(VENV)" requirements.txt
+	@echo "Compiling the kernels ..." >&2
+	@NUMBA_CACHE_DIR=.ansf/kernels $(BIN)/python -c "from kernels import warm; warm.warm()" || \
+		echo "setup: the kernels did not compile; the first start will say why" >&2
 	@touch "$@"
 
 $(DEVELOPMENT): $(RUNTIME) requirements-dev.txt
