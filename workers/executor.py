@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from billiard.common import terminate_handler_fired  # type: ignore[attr-defined]
 from celery import Task, signals, states
 from celery._state import pop_current_task, push_current_task  # type: ignore[attr-defined]
 from celery.app.task import Context as CeleryRequest
@@ -27,7 +28,7 @@ from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
 from workers import slots
 from workers.context import Context, Fenced, current_or_none, entered
 from workers.journal import Journal, path_for
-from workers.limits import hard_limit, in_main_thread, soft_limit
+from workers.limits import hard_limit, soft_limit
 from workers.node import Node, flag_name
 from workers.outcomes import Ending, Policy, raised, returned
 from workers.patience import (
@@ -246,8 +247,8 @@ def _call(
         persist(lambda: counters.add("fenced", 1), FINISH_PATIENCE_SECONDS)
         ending = None
     except BaseException as error:  # every end is recorded, a cancelled coroutine's as well
-        if isinstance(error, SystemExit) and in_main_thread():  # a child that is told to end
-            raise
+        if isinstance(error, SystemExit) and terminate_handler_fired():
+            raise  # this child is told to end
         ending = raised(error, context.attempt, chosen.policy)
         state = _announce(handler, identifier, kwargs, error)
     _tell(handler.after_return, state, value, identifier, (), kwargs, None)

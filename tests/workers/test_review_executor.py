@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from uuid import uuid4
 
 import pytest
@@ -76,6 +77,7 @@ ENDS = {
     "nested commit": _nested_commit,
     "mute": lambda: _raise(Mute()),
     "cancelled coroutine": lambda: _raise(asyncio.CancelledError()),
+    "exit": lambda: sys.exit(3),
     "for ever": lambda: _raise(Retry(when=float("inf"))),
     "name": lambda: current_task.name,
     "log": _log_wrongly,
@@ -115,12 +117,20 @@ def outcome(task_id):
     return attempt.outcome, attempt.error_type
 
 
-@pytest.mark.parametrize("how", ["leave open", "interrupted", "mute", "cancelled coroutine"])
+@pytest.mark.parametrize(
+    "how", ["leave open", "interrupted", "mute", "cancelled coroutine", "exit"]
+)
 def test_a_bad_end_is_recorded_and_so_are_its_neighbours_results(run, how):
     first, bad, last = run("return", how, "return")
     assert [steps.status(task) for task in (first, last)] == [Status.SUCCEEDED] * 2
     assert steps.status(bad) == Status.SCHEDULED
     assert Attempt.objects.get(task_id=bad).outcome == "failed"
+
+
+def test_a_child_that_is_told_to_end_ends(run, monkeypatch):
+    monkeypatch.setattr(executor, "terminate_handler_fired", lambda: True)
+    with pytest.raises(SystemExit):
+        run("exit")
 
 
 def test_a_transaction_left_open_is_rolled_back_and_told(run):

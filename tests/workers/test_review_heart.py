@@ -59,7 +59,10 @@ def hold():
 
     def hold(claim):
         mine.append(claim)
-        held.add(claim, SimpleNamespace(begun=True, alive=lambda: True, stale_at=None, child=None))
+        request = SimpleNamespace(
+            begun=True, alive=lambda: True, stale_at=None, child=None, received_at=time.monotonic()
+        )
+        held.add(claim, request)
 
     yield hold
     for claim in mine:
