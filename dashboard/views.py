@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from django.contrib.auth.decorators import login_required
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -48,6 +49,10 @@ def feed(request: HttpRequest) -> HttpResponseBase:
     """The stream of pokes, for anybody with a session: it carries no data."""
     if not request.user.is_authenticated:
         return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+    if not isinstance(request, ASGIRequest):
+        # A WSGI server gathers an answer before it sends it, and this one has no end.
+        reason = "the feed needs an ASGI server, such as `manage.py up` runs; pages poll without it"
+        return HttpResponse(reason, status=HTTPStatus.NOT_IMPLEMENTED, content_type="text/plain")
     if FEED.full:
         busy = HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
         busy["Retry-After"] = "30"

@@ -7,6 +7,8 @@ import threading
 from contextlib import aclosing
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import AsyncRequestFactory
 
 from dashboard import views
 from dashboard.feed import CHANGED, HELLO, LONGEST_GAP_SECONDS, PING, Feed
@@ -193,16 +195,36 @@ def test_a_board_that_is_slow_to_read_is_read_less_often():
     assert feed.gap_s == LONGEST_GAP_SECONDS
 
 
-def test_the_answer_is_a_stream_that_no_proxy_holds_back(desk, tenant):
-    answer = desk.get("/feed")
+@pytest.fixture
+def ask(tenant):
+    """Ask for the feed as an ASGI server does; the answer."""
+    boss = User.objects.create_user("boss", is_superuser=True)
+
+    def get():
+        request = AsyncRequestFactory().get("/feed")
+        request.user = boss
+        return views.feed(request)
+
+    return get
+
+
+def test_the_answer_is_a_stream_that_no_proxy_holds_back(ask):
+    answer = ask()
     assert answer.streaming
+    assert answer.is_async
     assert answer["Content-Type"] == "text/event-stream; charset=utf-8"
     assert answer["X-Accel-Buffering"] == "no"
     assert answer["Content-Encoding"] == "identity"
     assert answer["Cache-Control"] == "no-store, private"
 
 
-def test_a_full_process_sends_pages_back_to_polling(desk, tenant, monkeypatch):
+def test_a_full_process_sends_pages_back_to_polling(ask, monkeypatch):
     monkeypatch.setattr(views, "FEED", Feed(Hands(), max_clients=0))
-    answer = desk.get("/feed")
+    answer = ask()
     assert (answer.status_code, answer["Retry-After"], answer.content) == (503, "30", b"")
+
+
+def test_a_server_that_cannot_stream_says_so_instead_of_hanging(desk, tenant):
+    answer = desk.get("/feed")
+    assert answer.status_code == 501
+    assert b"ASGI" in answer.content

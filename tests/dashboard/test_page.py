@@ -189,7 +189,9 @@ class TestStrangers:
         assert 'hx-get="/board?tenant=elsewhere"' in chosen
 
     def test_somebody_of_no_tenant_is_refused(self, tenant, person):
-        assert person("stranger").get("/").status_code == 403
+        answer = person("stranger").get("/")
+        assert answer.status_code == 403
+        assert "You are a member of no tenant: ask an admin" in answer.content.decode()
 
     def test_a_disabled_tenants_board_is_refused(self, elsewhere, person):
         client = person("member", of=elsewhere.tenant)
