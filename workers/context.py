@@ -30,7 +30,7 @@ from django.db import transaction
 from coordination import bodies, lifecycle, sql
 from coordination.models import Outcome, Status
 from workers.journal import Journal
-from workers.patience import CLAIM_PATIENCE_SECONDS, persist
+from workers.patience import FINISH_PATIENCE_SECONDS, persist
 
 
 class Cancelled(Exception):
@@ -108,7 +108,7 @@ class Context:
         handler's return value is then ignored. Raises RuntimeError inside a transaction of the
         handler's own, whose end could undo the task's.
         """
-        with persist(self._open, CLAIM_PATIENCE_SECONDS):
+        with persist(self._open, FINISH_PATIENCE_SECONDS):
             effect = Effect()
             yield effect
             encoded = bodies.encode(effect.result)
