@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from tests.architecture.sources import Source, written
 
@@ -13,6 +14,7 @@ LOOKED_UP = frozenset({"get", "setdefault"})
 FROM_ANOTHER_PROCESS = frozenset({"benchmarks", "tests"})  # a peer's and a test's own switches
 
 
+@cache
 def variables() -> set[str]:
     """Every variable that a package of the project reads, without the _FILE twin of secrets."""
     return {
@@ -23,6 +25,7 @@ def variables() -> set[str]:
     }
 
 
+@cache
 def with_file_twin() -> set[str]:
     """Those that may also be given as the path of a file, in NAME_FILE."""
     return {name for source in written() for call, name in calls(source) if call == "env.text"}
@@ -37,6 +40,8 @@ def calls(source: Source) -> Iterator[tuple[str, str]]:
     for node in ast.walk(source.tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
             continue
+        if node.func.attr not in READERS | LOOKED_UP:
+            continue  # most calls: not worth writing out
         called = ast.unparse(node.func)
         name = node.args[0]
         known = called in {f"env.{reader}" for reader in READERS} | {
@@ -50,9 +55,13 @@ def subscripts(source: Source) -> Iterator[str]:
     """`os.environ["X"]` and `"X" in os.environ`."""
     for node in ast.walk(source.tree):
         name: ast.expr | None = None
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+        if isinstance(node, ast.Subscript) and _is_environ(node.value):
             name = node.slice
-        elif isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]) == "os.environ":
+        elif isinstance(node, ast.Compare) and _is_environ(node.comparators[0]):
             name = node.left
         if isinstance(name, ast.Constant):
             yield name.value
+
+
+def _is_environ(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ"

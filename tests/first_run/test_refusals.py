@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from django.core.management import load_command_class
 
 from ansf_platform.first_run import servers
 from ansf_platform.first_run.servers import choose_servers
@@ -27,26 +28,17 @@ def up(state, *arguments, **env):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "words"),
+    ("env", "words"),
     [
-        ((), {"DEBUG": "0", "SECRET_KEY": "x" * 50}, "none of DATABASE_URL, BROKER_URL and REDIS"),
-        ((), {"DEBUG": "0"}, "SECRET_KEY is not set"),
-        ((), {"DEBUG": "perhaps"}, "DEBUG='perhaps' is not a boolean"),
-        ((), {"ANSF_RETENTION_DAYS": "x"}, "ANSF_RETENTION_DAYS='x'"),
-        (("--broker", "rabbitmq"), {"BROKER_URL": "amqp://h"}, "choose one"),
-        ((), {"BROKER_URL": "rabbit://h"}, "BROKER_URL begins with 'rabbit'"),
-        ((), {"DATABASE_URL": "postgres//u:secret@h", "DEBUG": "1"}, "DATABASE_URL cannot be read"),
-        ((), {"DATABASE_URL": "postgres://u:se[cret@h", "DEBUG": "1"}, "DATABASE_URL cannot be"),
-        (("--broker", "kafka"), {}, "invalid choice"),
-        (("--port", "0"), {}, "from 1 to 65535"),
-        (("--port", "80O0"), {}, "is not a port"),
-        (("--cpu", "-1"), {}, "slots"),
-        (("--io", "100000"), {}, "slots"),
-        (("here",), {}, "unrecognized arguments"),
+        ({"DEBUG": "0", "SECRET_KEY": "x" * 50}, "none of DATABASE_URL, BROKER_URL and REDIS"),
+        ({"DEBUG": "0"}, "SECRET_KEY is not set"),
+        ({"DEBUG": "perhaps"}, "DEBUG='perhaps' is not a boolean"),
+        ({"DATABASE_URL": "postgres//u:secret@h", "DEBUG": "1"}, "DATABASE_URL cannot be read"),
+        ({"DATABASE_URL": "postgres://u:se[cret@h", "DEBUG": "1"}, "DATABASE_URL cannot be read"),
     ],
 )
-def test_it_is_refused_with_the_reason(tmp_path, arguments, env, words):
-    ended = up(tmp_path, *arguments, **env)
+def test_settings_are_refused_with_the_reason(tmp_path, env, words):
+    ended = up(tmp_path, **env)
 
     assert ended.returncode == 2
     assert ended.stdout == ""
@@ -54,6 +46,45 @@ def test_it_is_refused_with_the_reason(tmp_path, arguments, env, words):
     assert ended.stderr.count("\n") == 1
     assert "cret" not in ended.stderr.removeprefix("up: SECRET")
     assert not (tmp_path / "up.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--broker", "kafka"), "invalid choice"),
+        (("--port", "0"), "from 1 to 65535"),
+        (("--port", "80O0"), "is not a port"),
+        (("--flower-port", "65536"), "is not a port"),
+        (("--cpu", "-1"), "slots"),
+        (("--io", "100000"), "slots"),
+        (("here",), "unrecognized arguments"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(capsys, arguments, words):
+    command = load_command_class("ansf_platform", "up")
+
+    with pytest.raises(SystemExit) as ended:
+        command.run_from_argv(["manage.py", "up", *arguments])
+
+    told = capsys.readouterr()
+    assert ended.value.code == 2
+    assert told.out == ""
+    assert words in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_broker_that_nobody_speaks_to_is_refused(settings):
+    settings.BROKER_URL = "rabbit://h"
+
+    with pytest.raises(Refused, match="begins with 'rabbit'"):
+        refuse_contradictions("embedded", "sqlite")
+
+
+def test_two_brokers_are_one_too_many(settings):
+    settings.BROKER_URL = "amqp://h"
+
+    with pytest.raises(Refused, match="BROKER_URL is set and --broker rabbitmq"):
+        refuse_contradictions("rabbitmq", "sqlite")
 
 
 @pytest.mark.parametrize("given", ["DATABASE_URL", "BROKER_URL", "REDIS_URL"])

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from django.core.management import load_command_class
 
 from dashboard.demo.series import BadSeries, read_series, real_series
 from tests.architecture.sources import ROOT
@@ -164,11 +165,20 @@ def test_the_command_refuses_before_anything_is_started(file, tmp_path):
         (("--report", "absent/report.html"), "no directory"),
         (("--report", "."), "is a directory"),
         (("--speed", "9"), "unrecognized arguments"),
+        (("--csv", "absent.csv"), "No such file"),
     ],
 )
-def test_a_wrong_option_is_one_line_and_exit_2(tmp_path, arguments, words):
-    ended = run(*arguments, state=tmp_path)
+def test_a_wrong_option_is_one_line_and_exit_2(
+    tmp_path, monkeypatch, capsys, settings, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    settings.STATE_DIR = tmp_path / "state"
 
-    assert ended.returncode == 2
-    assert words in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    with pytest.raises(SystemExit) as ended:
+        load_command_class("dashboard", "demo").run_from_argv(["manage.py", "demo", *arguments])
+
+    told = capsys.readouterr()
+    assert ended.value.code == 2
+    assert words in told.err
+    assert told.err.count("\n") == 1
+    assert not settings.STATE_DIR.exists()
