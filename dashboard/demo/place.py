@@ -52,6 +52,11 @@ def log_path(directory: Path) -> Path:
     return directory.parent / "demo.log"
 
 
+def has_compiled_kernels() -> bool:
+    """Whether a worker of the demo will find machine code instead of making it."""
+    return any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+
+
 def _environment(directory: Path) -> Mapping[str, str]:
     hidden = {name for foreign in _FOREIGN for name in (foreign, f"{foreign}_FILE")}
     env = {name: value for name, value in os.environ.items() if name not in hidden}

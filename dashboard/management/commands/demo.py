@@ -81,7 +81,8 @@ class Command(TerminalCommand):
         began = time.monotonic()
         swarms, agents = driving.apply_swarms()
         self.screen.note(f"{swarms} swarms with {agents} agents applied; waiting for the workers")
-        self.screen.note("(a machine's first start compiles the kernels: up to half a minute)")
+        if not place.has_compiled_kernels():
+            self.screen.note("(the first start compiles the kernels: up to half a minute)")
         driving.await_workers(running)
         cuttings = [cut(one) for one in series]
         run = driving.submit(cuttings)
