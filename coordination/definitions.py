@@ -32,6 +32,8 @@ def define(tenant: Tenant, name: str, **columns: Any) -> TaskDefinition:
     if not is_storable(name):  # PostgreSQL would not even look for it
         raise Invalid([ItemError(None, "/name", "must not hold U+0000 or half of a pair")])
     with sql.atomic():
+        # One at a time: two that saw the same latest version would both want the next number.
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         known = TaskDefinition.objects.filter(tenant=tenant, name=name)
         latest = known.order_by("-version").first()
         wanted = TaskDefinition(

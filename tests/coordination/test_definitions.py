@@ -12,6 +12,7 @@ from coordination import swarms as switches
 from coordination.errors import Invalid
 from coordination.models import Swarm, TaskDefinition
 from tests.coordination.steps import get, ready
+from tests.databases import in_threads
 
 
 @app.task(name="tests.limited", rate_limit="1/s", time_limit=5, acks_late=False)
@@ -97,6 +98,19 @@ def test_options_of_a_handler_that_have_no_effect_are_warned_about(tenant, caplo
     assert "rate_limit" in told
     assert "time_limit" in told
     assert "acks_late=False" in told
+
+
+@pytest.mark.parametrize("db", ["postgresql"], indirect=True)
+@pytest.mark.postgres
+def test_definitions_made_at_once_are_numbered_one_after_another(tenant):
+    made = in_threads(
+        *[lambda: define(tenant)] * 3,
+        *[lambda attempts=attempts: define(tenant, max_attempts=attempts) for attempts in (5, 6)],
+    )
+
+    versions = list(TaskDefinition.objects.order_by("version").values_list("version", flat=True))
+    assert versions == list(range(1, len(versions) + 1))
+    assert {found.pk for found in made} <= set(TaskDefinition.objects.values_list("pk", flat=True))
 
 
 def test_a_schema_that_refers_to_itself_is_followed(tenant, swarms):
