@@ -14,17 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
 from django.db import transaction
 
 from ansf_platform.accounts.models import Tenant
+from coordination.declaration.markup import refusal
 from coordination.errors import Invalid, ItemError
 from healthchecks import definitions
 from healthchecks.definitions import Author
 from healthchecks.models import HealthCheck
 from healthchecks.spec import CheckSpec, differences, spec_of, validate
 
-DOCUMENT_BYTES = 1024 * 1024
 MOST_CHECKS = 1000
 ALIASES = {"interval": "interval_seconds", "timeout": "timeout_seconds"}
 WRITTEN = {f"/{column}": f"/{key}" for key, column in ALIASES.items()}
@@ -32,16 +31,6 @@ KEYS = (
     *("name", "kind", "target", "interval", "timeout", "rise", "fall"),
     *("severity", "enabled", "params"),
 )
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can stand for gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError("aliases are not accepted here", mark)
-        return super().compose_node(parent, index)
 
 
 Entry = dict[str, Any]
@@ -56,17 +45,6 @@ class Difference:
     changes: dict[str, tuple[Any, Any]]
 
 
-def load(text: str) -> object:
-    """The YAML document. Raises Invalid with line and column."""
-    if len(text) > DOCUMENT_BYTES:
-        raise _wrong("the document is larger than 1 MB: split it")
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with less
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise _wrong(f"not YAML that can be read: {line}") from error
-
-
 def checks_from(document: object) -> list[Entry]:
     """The columns given under ``checks:`` of a document, or in a plain list; not judged yet.
 
@@ -74,17 +52,15 @@ def checks_from(document: object) -> list[Entry]:
     """
     listed = document.get("checks") if isinstance(document, dict) else document
     if not isinstance(listed, list):
-        raise _wrong('use a list of checks, or a mapping with "checks": a list')
+        raise refusal("", 'use a list of checks, or a mapping with "checks": a list')
     if len(listed) > MOST_CHECKS:
-        raise _wrong(f"{len(listed)} checks are too many: at most {MOST_CHECKS} in one document")
+        raise refusal(
+            "", f"{len(listed)} checks are too many: at most {MOST_CHECKS} in one document"
+        )
     errors = [error for index, entry in enumerate(listed) for error in _shape(index, entry)]
     if errors:
         raise Invalid(errors)
     return [{ALIASES.get(key, key): value for key, value in entry.items()} for entry in listed]
-
-
-def _wrong(message: str) -> Invalid:
-    return Invalid([ItemError(None, "", message)])
 
 
 def _shape(index: int, entry: object) -> Iterable[ItemError]:

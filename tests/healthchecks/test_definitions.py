@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansf_platform.accounts.models import AuditEntry, Tenant
+from coordination.declaration.markup import load
 from coordination.errors import Invalid, Refused
 from healthchecks.defaults import DEFAULT_CHECKS, ensure_default_checks
 from healthchecks.definitions import COMMAND, Author, create, delete, switch, update
-from healthchecks.documents import apply_checks, as_document, checks_from, load
+from healthchecks.documents import apply_checks, as_document, checks_from
 from healthchecks.models import HealthCheck
 from healthchecks.probes import PROBES
 from healthchecks.probes.measurement import Probe
@@ -230,12 +231,13 @@ def test_what_is_exported_can_be_applied(db):
         ("- {name: a, kind: tcp, target: 'a:1', interval: .inf}", "item 0/interval"),
         ("- {name: a, kind: disk}\n- {name: a, kind: disk}", "item 1/name: a is there twice"),
         ("- {name: a, kind: disk, params: {degraded_mb: x}}", "item 0/params/degraded_mb"),
-        ("- [", "not YAML"),
-        ("- &a [x]\n- *a", "aliases"),
-        ("- !!python/object/apply:os.system ['true']", "not YAML"),
-        ("- " + "[" * 3000, "not YAML"),
-        ("#" * (2**20 + 1), "1 MB"),
-        ("- {name: a, kind: disk, ? [1] : 2}", "not YAML|is not known"),
+        ("- [", "line 1, column 4"),
+        ("- &a [x, *a]", "contains itself"),
+        ("- {name: a, name: b, kind: disk}", "given twice"),
+        ("- !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("- " + "[" * 3000, "nested deeper"),
+        ("#" * (2**18 + 1), "larger than"),
+        ("- {name: a, kind: disk, ? [1] : 2}", "a key must be text"),
     ],
 )
 def test_a_document_with_a_mistake_is_refused_whole_with_the_reason(db, text, reason):

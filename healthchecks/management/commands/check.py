@@ -16,6 +16,7 @@ from django.core.management.commands.check import Command as SystemChecks
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.screen import cell
 from ansf_platform.terminal import Exit, Usage
+from coordination.declaration import markup
 from coordination.errors import Invalid
 from coordination.management import console
 from healthchecks import documents, selectors
@@ -89,9 +90,9 @@ class Command(console.Command):
     def apply(self, options: dict[str, Any]) -> None:
         """Apply a YAML file, or show what it would change."""
         tenant, dry_run = self._tenant(options), options["dry_run"]
-        text = console.read_text(options["file"], documents.DOCUMENT_BYTES)
+        text = console.read_text(options["file"], markup.MAX_BYTES)
         try:
-            entries = documents.checks_from(documents.load(text))
+            entries = documents.checks_from(markup.load(text))
             plan = documents.apply_checks(tenant, entries, COMMAND, dry_run=dry_run)
         except Invalid as error:
             raise console.in_file(options["file"], error) from error
