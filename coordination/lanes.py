@@ -20,11 +20,15 @@ SELECT %(tenant)s, wanted.key, 1, %(on_dead)s, %(halted)s, 1 FROM @rows(wanted, 
 WHERE true ORDER BY wanted.key ON CONFLICT (tenant_id, key) DO NOTHING
 """
 _LOCK_BY_KEY = """
-SELECT l.id, l.key, l.next_seq, l.halted,
-       EXISTS (SELECT 1 FROM coordination_laneentry e WHERE e.lane_id = l.id) AS occupied
-FROM coordination_lane l
+SELECT l.id, l.key, l.next_seq, l.halted FROM coordination_lane l
 WHERE l.tenant_id = %(tenant)s AND l.key IN (SELECT wanted.key FROM @rows(wanted, key text))
 ORDER BY l.id @lock(l)
+"""
+# Asked after the lock is held and never with it: a statement that waits for a lock sees, beside
+# the rows it locked, what was there before it waited.
+_OCCUPIED = """
+SELECT l.id FROM coordination_lane l WHERE l.id IN (SELECT wanted.id FROM @rows(wanted, id bigint))
+  AND EXISTS (SELECT 1 FROM coordination_laneentry e WHERE e.lane_id = l.id)
 """
 _ADVANCE_SEQ = """
 UPDATE coordination_lane SET next_seq = moved.next_seq
@@ -45,7 +49,7 @@ def join(tenant_id: int, entrants: Sequence[tuple[NewTask, str]]) -> None:
     defaults = {"tenant": tenant_id, "on_dead": Lane.OnDead.HALT.value, "halted": False}
     sql.change(_ENSURE, {"wanted": wanted, **defaults})
     locked = sql.fetch(_LOCK_BY_KEY, {"tenant": tenant_id, "wanted": wanted})
-    lanes = {lane["key"]: lane for lane in locked}
+    lanes = {lane["key"]: lane for lane in _with_occupancy(locked)}
     places = []
     for task, key in entrants:
         lane = lanes[key]
@@ -61,11 +65,20 @@ def join(tenant_id: int, entrants: Sequence[tuple[NewTask, str]]) -> None:
     sql.change(_ENTER, {"places": places})
 
 
+def _with_occupancy(locked: Sequence[sql.Row]) -> Sequence[sql.Row]:
+    occupied = {row["id"] for row in sql.fetch(_OCCUPIED, {"wanted": _ids(locked)})}
+    for lane in locked:
+        lane["occupied"] = lane["id"] in occupied
+    return locked
+
+
+def _ids(lanes: Sequence[sql.Row]) -> list[dict[str, int]]:
+    return [{"id": lane["id"]} for lane in lanes]
+
+
 _LOCK_BY_ID = """
-SELECT l.id, l.next_seq, l.halted,
-       EXISTS (SELECT 1 FROM coordination_laneentry e WHERE e.lane_id = l.id) AS occupied
-FROM coordination_lane l WHERE l.id IN (SELECT wanted.id FROM @rows(wanted, id bigint))
-ORDER BY l.id @lock(l)
+SELECT l.id, l.next_seq, l.halted FROM coordination_lane l
+WHERE l.id IN (SELECT wanted.id FROM @rows(wanted, id bigint)) ORDER BY l.id @lock(l)
 """
 
 
@@ -74,7 +87,8 @@ def rejoin(tasks: Mapping[UUID, int]) -> dict[UUID, int]:
     if not tasks:
         return {}
     wanted = [{"id": lane} for lane in sorted(set(tasks.values()))]
-    lanes = {lane["id"]: lane for lane in sql.fetch(_LOCK_BY_ID, {"wanted": wanted})}
+    locked = sql.fetch(_LOCK_BY_ID, {"wanted": wanted})
+    lanes = {lane["id"]: lane for lane in _with_occupancy(locked)}
     places, waiting = [], {}
     for task, lane_id in tasks.items():
         lane = lanes[lane_id]

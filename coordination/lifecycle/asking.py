@@ -89,6 +89,12 @@ UPDATE coordination_task SET
 FROM @rows(replayed, id uuid, waiting_on integer, lane_id bigint, keyed integer)
 WHERE coordination_task.id = replayed.id
 """
+# A parent that ends meanwhile either has resolved its edge before we count, or waits for us and
+# then finds its child blocked.
+_LOCK_EDGES = """
+SELECT e.id FROM coordination_edge e JOIN @rows(asked, id uuid) ON asked.id = e.child_id
+WHERE NOT e.resolved ORDER BY e.id @lock(e)
+"""
 _WAITING_ON = """
 SELECT e.child_id, count(*) AS parents FROM coordination_edge e
 JOIN @rows(asked, id uuid) ON asked.id = e.child_id
@@ -121,6 +127,7 @@ def replay(tenant_id: int, ids: Sequence[UUID]) -> dict[UUID, Replayed]:
 def _restore(tenant_id: int, tasks: Sequence[sql.Row]) -> None:
     ids = {sql.as_uuid(row["id"]): row for row in tasks}
     asked = [{"id": task.hex} for task in ids]
+    sql.fetch(_LOCK_EDGES, {"asked": asked})
     waiting = {
         sql.as_uuid(row["child_id"]): row["parents"]
         for row in sql.fetch(_WAITING_ON, {"asked": asked})

@@ -5,33 +5,16 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.db import connection, transaction
 
 from coordination import retention
 from coordination.lifecycle.asking import cancel, replay
 from coordination.models import Run, RunNode, Status, Task
+from tests.coordination.meanwhile import one_after_the_other
 from tests.coordination.steps import ago, claim, get, lead, plant, ready, status
-from tests.databases import in_threads
 
-DEADLINE_S = 30.0
 CONCURRENT = pytest.mark.parametrize(
     "db", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
 )
-
-
-def until_somebody_waits():
-    """Until another session of this database waits for a lock."""
-    give_up = time.monotonic() + DEADLINE_S
-    while time.monotonic() < give_up:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waits for a lock")
 
 
 @CONCURRENT
@@ -39,25 +22,10 @@ def test_a_task_that_leaves_running_while_it_is_cancelled_is_cancelled(definitio
     task = ready()
     grip = claim(task)
 
-    def fail_meanwhile():
-        with transaction.atomic():
-            grip.finish(status=Status.SCHEDULED, retry_in=60.0)
-            until_somebody_waits()
+    def fail():
+        grip.finish(status=Status.SCHEDULED, retry_in=60.0)
 
-    def ask():
-        give_up = time.monotonic() + DEADLINE_S
-        while time.monotonic() < give_up:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-                    " AND datname = current_database()"
-                )
-                if cursor.fetchone()[0]:
-                    return cancel(tenant.pk, [task])
-            time.sleep(0.001)
-        raise AssertionError("the retry did not begin")
-
-    _, answers = in_threads(fail_meanwhile, ask)
+    _, answers = one_after_the_other(fail, lambda: cancel(tenant.pk, [task]))
     assert answers == {task: "cancelled"}
     assert status(task) == Status.CANCELLED
 
