@@ -63,12 +63,12 @@ def _pristine_sqlite(django_db_blocker):
 
 @pytest.fixture(scope="session")
 def _postgres_config(postgres, django_db_blocker):
-    """The settings of a migrated database on the session's cluster."""
+    """A migrated database on the session's cluster: its settings, and how to empty it."""
     # Each package that imports this fixture has one of its own, on the same cluster.
     config = dj_database_url.parse(postgres.create_database(f"rows_{uuid.uuid4().hex[:8]}"))
     with django_db_blocker.unblock(), pointed_at(config):
         _migrate()
-    return config
+        return config, *_keep_rows()
 
 
 def _keep_rows():
@@ -110,9 +110,8 @@ def db(request, django_db_blocker):
 
 def on_postgres(request, django_db_blocker):
     """The PostgreSQL half of `db`, for tests that need threads."""
-    config = request.getfixturevalue("_postgres_config")
+    config, tables, kept = request.getfixturevalue("_postgres_config")
     with django_db_blocker.unblock(), pointed_at(config):
-        tables, kept = _keep_rows()
         try:
             yield "postgresql"
         finally:
