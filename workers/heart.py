@@ -21,9 +21,9 @@ from functools import partial
 import psutil
 from django.db import DatabaseError, InterfaceError, connection, connections
 
+from ansf_platform.text import made_storable
 from coordination import lifecycle, sql
 from coordination.lifecycle import Finished
-from coordination.lifecycle.working import storable
 from coordination.models import Outcome, Status
 from workers import journal, limits, slots
 from workers.claims import held
@@ -180,9 +180,9 @@ class Heart:
                 {
                     "id": entry.task_id.hex,
                     "fence": entry.fence,
-                    "log": storable(entry.log),
+                    "log": made_storable(entry.log),
                     "progress": entry.progress,
-                    "note": storable(entry.note),
+                    "note": made_storable(entry.note),
                 }
                 for entry in entries
             ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from ansf_platform.text import made_storable
 from coordination import bodies, counters, sql
 from coordination.bodies import Encoded
 from coordination.lifecycle.settling import ENDED_COLUMNS, ended_from, settle
@@ -184,17 +185,12 @@ def _attempt(item: Finished) -> sql.Row:
         "started_ago": item.started_ago,
         "ended_ago": item.ended_ago,
         "error_type": item.error_type[:200],
-        "error_message": storable(item.error_message[:MAX_ERROR]),
-        "traceback": storable(item.traceback[-MAX_TRACEBACK:]),
+        "error_message": made_storable(item.error_message[:MAX_ERROR]),
+        "traceback": made_storable(item.traceback[-MAX_TRACEBACK:]),
         "progress": item.progress,
-        "note": storable(item.note[:200]),
-        "log": storable(item.log[-MAX_LOG:]),
+        "note": made_storable(item.note[:200]),
+        "log": made_storable(item.log[-MAX_LOG:]),
     }
-
-
-def storable(text: str) -> str:
-    """What PostgreSQL cannot keep in text becomes the replacement character."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def _recorded_before(claim_id: UUID, items: Iterable[Finished]) -> frozenset[UUID]:
