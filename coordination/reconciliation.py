@@ -10,6 +10,7 @@ import logging
 
 from coordination import counters, sql
 from coordination.lifecycle.leading import leading
+from coordination.lifecycle.settling import cancel_descendants, settle
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,15 @@ UPDATE coordination_task SET waiting_on = picked.expected,
                   ELSE deadline END
 FROM picked WHERE coordination_task.id = picked.id
 """
+# A child replayed without its parent, or in the moment in which that ended.
+_FORSAKING = """
+SELECT p.id FROM coordination_task p
+WHERE @status(p) IN ('dead', 'cancelled', 'expired') AND p.id IN (
+    SELECT e.parent_id FROM coordination_edge e
+    JOIN @rows(blocked, id uuid) ON blocked.id = e.child_id
+    WHERE NOT e.resolved AND e."when" = 'success')
+ORDER BY p.id {lock}
+"""
 _LEFT_KEYS = """
 DELETE FROM coordination_livekey WHERE task_id IN (
     SELECT k.task_id FROM coordination_livekey k
@@ -67,6 +77,7 @@ def reconcile(term: int) -> int:
         if wrong:
             with leading(term):
                 mended += sql.change(_MEND, {"astray": wrong})
+        _cancel_forsaken(term, [{"id": sql.as_uuid(row["id"]).hex} for row in page])
         if len(page) < BATCH:
             break
         after = sql.as_uuid(page[-1]["id"]).hex
@@ -76,3 +87,13 @@ def reconcile(term: int) -> int:
             logger.error("reconciled %s rows that should have been right", mended)
             counters.add("reconciled", mended)
     return mended
+
+
+def _cancel_forsaken(term: int, blocked: list[dict[str, str]]) -> None:
+    """Cancel what waits for the success of a parent that ended badly: it would wait for ever."""
+    bound = {"blocked": blocked}
+    if not blocked or not sql.fetch(_FORSAKING.format(lock=""), bound):
+        return
+    with leading(term):
+        parents = sql.fetch(_FORSAKING.format(lock="@lock(p)"), bound)
+        settle(cancel_descendants([sql.as_uuid(row["id"]) for row in parents]))
