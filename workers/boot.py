@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,19 @@ def this_node() -> Node:
     if _worker.node is None:
         raise RuntimeError("this process is no ANSF worker: start one with `manage.py worker`")
     return _worker.node
+
+
+def settle_environment() -> None:
+    """Limit threads and choose the kernels' cache, for libraries that look once, when imported.
+
+    Where they were imported already (Django loads every app first), this process starts anew
+    with the same arguments and the same id.
+    """
+    before = dict(os.environ)
+    limit_threads()
+    choose_kernel_cache()
+    if dict(os.environ) != before and "numpy" in sys.modules:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def limit_threads() -> None:

@@ -31,8 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM (finishes what runs) or SIGQUIT."""
-        boot.limit_threads()
-        boot.choose_kernel_cache()
+        boot.settle_environment()
         if not settings.BROKER_URL:
             raise CommandError("BROKER_URL is not set: set it, or run `manage.py up`", returncode=2)
         pool = options["pool"]
