@@ -121,6 +121,10 @@ def test_a_killed_child_costs_its_neighbours_nothing(full, verdict, handler):
     assert restarted < WITHIN_S
 
 
+def fence_of(task) -> int:
+    return Task.objects.get(id=task).fence
+
+
 def test_a_hard_limit_in_an_envelope_costs_its_neighbours_nothing(full, verdict):
     full.lead()
     full.worker("cpu", 1)
@@ -129,7 +133,7 @@ def test_a_hard_limit_in_an_envelope_costs_its_neighbours_nothing(full, verdict)
     name = warmed_up(full, "bench.effect", time_limit_seconds=limit)
     held = held_among_others(full, name, stubborn=True)
     first = full.starts_of(held.task)[0]
-    full.wait(lambda: full.in_status([held.task], Status.RUNNING) == 0, "the limit to be enforced")
+    full.wait(lambda: fence_of(held.task) > first.fence, "the limit to be enforced")
     held.gate.touch()
     full.drain(held.tasks)
     restarted = full.seconds_until_restart([held.task], first.at) - limit
