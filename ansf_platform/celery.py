@@ -25,6 +25,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Connection, Exchange, Queue
+from kombu.exceptions import OperationalError
 
 from ansf_platform import env
 
@@ -106,7 +107,7 @@ def probe_profile(url: str, *, patience: float = CONNECT_TIMEOUT) -> Profile:
 
 def _lost(connection: Connection) -> tuple[type[BaseException], ...]:
     """What the transport raises when there is no connection to be had."""
-    return (OSError, *connection.recoverable_connection_errors)
+    return (OSError, OperationalError, *connection.recoverable_connection_errors)
 
 
 def use_profile(celery: Celery, profile: Profile) -> None:

@@ -63,7 +63,7 @@ def settle_environment() -> None:
     limit_threads()
     choose_kernel_cache()
     if dict(os.environ) != before and "numpy" in sys.modules:
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
 
 
 def limit_threads() -> None:
