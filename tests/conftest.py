@@ -50,9 +50,20 @@ def django_db_setup(django_db_setup, django_db_blocker):
         status_guard.install(connection)
 
 
+@pytest.fixture(autouse=True)
+def static_root(settings, tmp_path_factory):
+    # Nobody collects static files for a test, and whitenoise warns of a missing directory.
+    settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
+
+
 @pytest.fixture
 def tenant(db):
     return Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})[0]
+
+
+@pytest.fixture
+def other_tenant(db):
+    return Tenant.objects.create(slug="other", name="Other")
 
 
 @pytest.fixture

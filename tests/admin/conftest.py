@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ansf_platform.accounts import audit, tokens
-from ansf_platform.accounts.models import IdempotentRequest, Membership, Tenant
+from ansf_platform.accounts.models import IdempotentRequest, Membership
 from ansf_platform.celery import app
 from coordination import definitions, runs, submission
 from coordination.models import (
@@ -35,22 +35,6 @@ from coordination.runs import EdgeRequest, NodeRequest
 @app.task(name="tests.echo")
 def echo(**payload):
     return payload
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings, tmp_path_factory):
-    # Nobody collects static files for a test, and whitenoise warns of a missing directory.
-    settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
-def tenant(db):
-    return Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})[0]
-
-
-@pytest.fixture
-def other_tenant(db):
-    return Tenant.objects.create(slug="other", name="Other")
 
 
 @pytest.fixture

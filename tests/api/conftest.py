@@ -65,25 +65,9 @@ def caller(tenant: Tenant, *scopes: str) -> Api:
 
 
 @pytest.fixture(autouse=True)
-def static_root(settings: Any, tmp_path_factory: Any) -> None:
-    # Nobody collects static files for a test, and whitenoise warns of a missing directory.
-    settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture(autouse=True)
 def validators(monkeypatch: Any) -> None:
     # Kept per definition's id for the life of a process, and tests give ids again.
     monkeypatch.setattr(payloads, "_validators", {})
-
-
-@pytest.fixture
-def tenant(db: None) -> Tenant:
-    return Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})[0]
-
-
-@pytest.fixture
-def other_tenant(db: None) -> Tenant:
-    return Tenant.objects.create(slug="other", name="Other")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from ansf_platform import terminal
-from ansf_platform.accounts.models import Tenant
 from ansf_platform.celery import app
 from coordination import definitions
 from coordination.models import Status, Swarm, Task
@@ -53,16 +52,6 @@ def manage(capsys, monkeypatch):
         return Said(code, written.out, written.err)
 
     return run
-
-
-@pytest.fixture
-def tenant(db):
-    return Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})[0]
-
-
-@pytest.fixture
-def other_tenant(db):
-    return Tenant.objects.create(slug="other", name="Other")
 
 
 @pytest.fixture

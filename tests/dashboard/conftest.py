@@ -25,12 +25,6 @@ def shown(**payload):
     return payload
 
 
-@pytest.fixture(autouse=True)
-def static_root(settings, tmp_path_factory):
-    # Nobody collects static files for a test, and whitenoise warns of a missing directory.
-    settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
-
-
 @pytest.fixture
 def person(db):
     """Make somebody: a superuser, or a member of a tenant with a role; their client."""

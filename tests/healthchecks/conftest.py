@@ -36,12 +36,6 @@ class Listener:
         self._socket.close()
 
 
-@pytest.fixture(autouse=True)
-def static_root(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
-    # Nobody collects static files for a test, and whitenoise warns of a missing directory.
-    settings.STATIC_ROOT = tmp_path_factory.getbasetemp()
-
-
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     server = Listener()
