@@ -22,6 +22,7 @@ from workers.claims import Reconnected
 from workers.context import JournalHandler
 from workers.heart import Heart
 from workers.node import Node, register
+from workers.stragglers import watch
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ def run(pool: str, concurrency: int, profile: Profile, log_level: str) -> int:
     _worker.heart = heart = Heart(node)
     heart.start()
     app.steps["consumer"].add(Reconnected)
+    watch.enabled = True
     # Children must not inherit this thread's connection.
     connections.close_all()
     try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from coordination.models import TaskDefinition
 from coordination.retry import Backoff
 from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
 from workers import slots
+from workers.batches import Batch, Members
 from workers.context import Context, Fenced, current_or_none, entered
 from workers.journal import Journal, path_for
 from workers.limits import hard_limit, soft_limit
@@ -37,10 +39,10 @@ from workers.patience import (
     no_transaction_left_open,
     persist,
 )
+from workers.stragglers import watch
 
 logger = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 0.1  # a result waits no longer for its neighbours
 BUDGET_SECONDS = 4 * TARGET_MS / 1000  # then members not begun are given back
 UNKNOWN_HANDLER_SECONDS = 1.0  # before giving back, so that a wrong worker does not spin
 
@@ -91,49 +93,25 @@ def run_envelope(
 def _run_members(
     node: Node, claim: UUID, chosen: Program, handler: Task[Any, Any], claimed: Sequence[Claimed]
 ) -> None:
-    batch = Batch(claim)
+    batch, members = Batch(claim), Members(claimed)
     begun = time.monotonic()
-    for position, task in enumerate(claimed):
-        if position and time.monotonic() - begun > BUDGET_SECONDS:
-            left = [(other.id, other.fence) for other in claimed[position:]]
-            persist(lambda left=left: lifecycle.give_back(claim, left), FINISH_PATIENCE_SECONDS)  # type: ignore[misc]
-            break
-        batch.add(execute(node, claim, chosen, handler, task))
+
+    def relieve() -> None:
+        batch.flush()
+        _give_back(claim, members)
+
+    with watch.over(BUDGET_SECONDS, relieve) if len(claimed) > 1 else nullcontext():
+        while (task := members.next()) is not None:
+            batch.add(execute(node, claim, chosen, handler, task))
+            if time.monotonic() - begun > BUDGET_SECONDS:
+                _give_back(claim, members)
     batch.flush()
 
 
-@dataclass(slots=True)
-class Batch:
-    """Results on their way into rows."""
-
-    claim: UUID
-    _results: list[Finished] = field(default_factory=list)
-    _added: list[float] = field(default_factory=list)
-
-    def add(self, result: Finished | None) -> None:
-        """Keep a result; flush when the oldest has waited long enough."""
-        now = time.monotonic()
-        if result is not None:
-            self._results.append(result)
-            self._added.append(now)
-        if self._added and now - self._added[0] >= FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Record everything kept."""
-        if not self._results:
-            return
-        results, added = self._results, self._added
-        self._results, self._added = [], []
-
-        def record() -> lifecycle.Report:
-            now = time.monotonic()
-            aged = [item.aged(now - then) for item, then in zip(results, added, strict=True)]
-            return lifecycle.finish(self.claim, aged)
-
-        report = persist(record, FINISH_PATIENCE_SECONDS)
-        if report.fenced:
-            logger.warning("%s results came too late and were fenced", len(report.fenced))
+def _give_back(claim: UUID, members: Members) -> None:
+    left = members.cut()
+    if left:
+        persist(lambda: lifecycle.give_back(claim, left), FINISH_PATIENCE_SECONDS)
 
 
 def execute(

@@ -16,7 +16,7 @@ from coordination import definitions
 from coordination.models import Status, Task
 from coordination.runs import EdgeRequest, NodeRequest, submit_run
 from tests.coordination.steps import claim, dispatch, get, plant, ready
-from workers import executor
+from workers import batches, executor
 from workers.context import JournalHandler, current, current_or_none
 
 logger = logging.getLogger(__name__)
@@ -247,7 +247,7 @@ class TestEnvelopes:
             return real(identifier, results)
 
         monkeypatch.setattr(executor.lifecycle, "finish", finish)
-        monkeypatch.setattr(executor, "FLUSH_SECONDS", 0.5)
+        monkeypatch.setattr(batches, "FLUSH_SECONDS", 0.5)
         envelope(
             ready(counts.name, {"n": 1}),
             ready(counts.name, {"n": 2, "seconds": 0.5}),
