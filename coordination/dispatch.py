@@ -8,27 +8,24 @@
 from __future__ import annotations
 
 import math
-import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.conf import settings
 
 from coordination import sql
-from coordination.fairness import Candidate, Parcel, Share, Slot, VirtualTime, choose
+from coordination.capacity import Capacity
+from coordination.fairness import Candidate, Parcel, VirtualTime, choose
 from coordination.lifecycle import dispatch as mark
 from coordination.lifecycle import take_back_unpublished
 from coordination.lifecycle.leading import Pick
-from coordination.models import Agent
 from coordination.publish import Envelope, Publisher
 from coordination.sizing import BACKSTOP_SECONDS, Sizes
 
 FEWEST_CANDIDATES = 16
 MOST_CANDIDATES = 2_000  # per swarm and priority
-SHARES_SECONDS = 0.5  # how long swarms and agents are believed unchanged
 
 _ROOM = """
 SELECT pool, SUM(concurrency) AS slots FROM coordination_workernode
@@ -53,7 +50,7 @@ SELECT * FROM (SELECT id, pool, swarm_id, definition_id, priority, rank, payload
     @epoch(@now) - @epoch(ready_at) AS waited,
     CASE WHEN solo OR lane_id IS NOT NULL THEN 1 ELSE 0 END AS solo
 FROM coordination_task WHERE status = 'ready' AND pool = '{pool}' AND swarm_id = {swarm_id}
-    AND priority = {priority} {ranked} ORDER BY {order} LIMIT {limit}) AS {alias}
+    AND priority = {priority} {only} ORDER BY {order} LIMIT {limit}) AS {alias}
 """
 
 
@@ -64,8 +61,9 @@ class Dispatcher:
     publisher: Publisher
     clocks: dict[str, VirtualTime] = field(default_factory=lambda: defaultdict(VirtualTime))
     sizes: Sizes = field(default_factory=Sizes)
-    _shares: dict[int, tuple[float, float, list[Agent]]] = field(default_factory=dict)
-    _shares_at: float = float("-inf")
+    capacity: Capacity = field(default_factory=Capacity)
+    seen: dict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Definitions met per pool and swarm: which of them can be served is asked each cycle."""
 
     def cycle(self, term: int) -> int:
         """Publish as many envelopes as there is room for; how many tasks they hold."""
@@ -93,10 +91,11 @@ class Dispatcher:
         if not groups:
             return 0
         self.sizes.refresh()
-        found = self._candidates(groups, room)
+        self.capacity.refresh(group["swarm_id"] for group in groups)
+        found = self._candidates(groups, room, held)
         dispatched = 0
         for pool, candidates in found.items():
-            shares = self._current_shares(candidates, held)
+            shares = {swarm: self.capacity.share(swarm, held) for swarm in candidates}
             parcels = choose(candidates, shares, self.clocks[pool], room[pool], self.sizes.of)
             dispatched += self._send(term, pool, parcels)
             for parcel in parcels:
@@ -104,7 +103,7 @@ class Dispatcher:
         return dispatched
 
     def _candidates(
-        self, groups: Sequence[sql.Row], room: Mapping[str, int]
+        self, groups: Sequence[sql.Row], room: Mapping[str, int], held: Mapping[int, int]
     ) -> dict[str, dict[int, list[Candidate]]]:
         """By pool and swarm: the oldest of each priority, and those with the longest path."""
         swarms = len({group["swarm_id"] for group in groups})
@@ -112,8 +111,10 @@ class Dispatcher:
         for number, group in enumerate(groups):
             wanted = 2 * room[group["pool"]] * self.sizes.largest / swarms
             limit = max(FEWEST_CANDIDATES, min(MOST_CANDIDATES, math.ceil(wanted)))
-            oldest = {**group, "limit": limit, "ranked": "", "order": "ready_at"}
-            ranked = {**oldest, "ranked": "AND rank > 0", "order": "rank DESC"}
+            without = self._unservable(group["pool"], group["swarm_id"], held)
+            served = f"AND definition_id NOT IN ({_numbers(without)})" if without else ""
+            oldest = {**group, "limit": limit, "only": served, "order": "ready_at"}
+            ranked = {**oldest, "only": f"{served} AND rank > 0", "order": "rank DESC"}
             statements.append(_OLDEST.format(**oldest, alias=f"oldest_{number}"))
             statements.append(_OLDEST.format(**ranked, alias=f"ranked_{number}"))
         found: dict[str, dict[int, dict[uuid.UUID, Candidate]]] = defaultdict(
@@ -131,33 +132,22 @@ class Dispatcher:
                 bool(row["solo"]),
             )
             found[row["pool"]][candidate.swarm_id][candidate.id] = candidate
+            self.seen[row["pool"], candidate.swarm_id].add(candidate.definition_id)
         return {
             pool: {swarm: list(tasks.values()) for swarm, tasks in swarms.items()}
             for pool, swarms in found.items()
         }
 
-    def _current_shares(
-        self, candidates: Mapping[int, Any], held: Mapping[int, int]
-    ) -> dict[int, Share]:
-        now = time.monotonic()
-        if now - self._shares_at > SHARES_SECONDS or not candidates.keys() <= self._shares.keys():
-            self._shares = _read_shares()
-            self._shares_at = now
-        shares = {}
-        for swarm in candidates:
-            weight, step, agents = self._shares[swarm]
-            slots = [
-                Slot(
-                    agent.pk,
-                    frozenset(agent.capabilities),
-                    agent.slots - held[agent.pk],
-                    held[agent.pk] / agent.slots,
-                )
-                for agent in agents
-                if agent.slots > held[agent.pk]
-            ]
-            shares[swarm] = Share(weight, step, tuple(slots))
-        return shares
+    def _unservable(self, pool: str, swarm: int, held: Mapping[int, int]) -> set[int]:
+        """Definitions that nobody can take now: were they fetched, they would hide the others."""
+        slots = self.capacity.share(swarm, held).slots
+        unservable = set()
+        for definition in self.seen[pool, swarm]:
+            known = self.sizes.definition(definition)
+            able = any(known.capabilities <= slot.capabilities for slot in slots)
+            if not able or not self.capacity.handles(pool, known.handler):
+                unservable.add(definition)
+        return unservable
 
     def _send(self, term: int, pool: str, parcels: Sequence[Parcel]) -> int:
         ids = [uuid.uuid4() for _ in parcels]
@@ -188,24 +178,9 @@ class Dispatcher:
         return len(fences)
 
 
+def _numbers(ids: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in sorted(ids))
+
+
 POOL_ROWS = [{"pool": "cpu"}, {"pool": "io"}]
 LEVEL_ROWS = [{"priority": priority} for priority in range(10)]
-
-
-def _read_shares() -> dict[int, tuple[float, float, list[Agent]]]:
-    """Weight, aging step and enabled agents of every swarm."""
-    agents: dict[int, list[Agent]] = defaultdict(list)
-    for agent in Agent.objects.filter(enabled=True).select_related("swarm"):
-        capabilities = {*agent.capabilities, *agent.swarm.capabilities}
-        agent.capabilities = sorted(capabilities)
-        agents[agent.swarm_id].append(agent)
-    default_step: float = settings.ANSF["AGING_STEP_SECONDS"]
-    rows = sql.fetch("SELECT id, weight, aging_seconds FROM coordination_swarm")
-    return {
-        row["id"]: (
-            float(row["weight"]),
-            default_step if row["aging_seconds"] is None else row["aging_seconds"],
-            agents[row["id"]],
-        )
-        for row in rows
-    }

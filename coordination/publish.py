@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 CONFIRM_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
+# Tasks not claimed within a minute are taken back: a copy that lies about longer is worthless,
+# and without an end such copies would pile up while nobody consumes.
+EXPIRATION_MS = "120000"
 QUEUE_LIMIT = 64  # batches between dispatcher and publisher
 
 
@@ -265,7 +268,7 @@ class ConfirmingSender:
             content_type="application/json",
             content_encoding="utf-8",
             headers=headers,
-            properties={**properties, "delivery_mode": 2},
+            properties={**properties, "delivery_mode": 2, "expiration": EXPIRATION_MS},
         )
         self._tag += 1
         self._unconfirmed[self._tag] = envelope

@@ -155,7 +155,7 @@ class _Cycles:
         app = make_app(stack.broker.url)
         profile = probe_profile(stack.broker.url)
         use_profile(app, profile)
-        register("cpu", 2, [], stack.directory)
+        register("cpu", 2, ["bench.noop"], stack.directory)
         self.leader = Leadership("coordinator", "bench")
         self.publisher = Publisher(app, profile)
         self.publisher.start()

@@ -415,7 +415,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='task',
-            index=models.Index(condition=models.Q(('status__in', ['dispatched', 'running'])), fields=['status', 'pool'], name='task_in_flight'),
+            index=models.Index(condition=models.Q(('status__in', ['dispatched', 'running', 'blocked'])), fields=['status', 'pool'], name='task_in_flight'),
         ),
         migrations.AddIndex(
             model_name='task',

@@ -129,7 +129,7 @@ class Task(models.Model):
             models.Index(
                 fields=["status", "pool"],
                 name="task_in_flight",
-                condition=Q(status__in=["dispatched", "running"]),
+                condition=Q(status__in=["dispatched", "running", "blocked"]),
             ),
             models.Index(fields=["tenant", "-id"], name="task_by_tenant"),
             models.Index(

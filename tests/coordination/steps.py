@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from coordination import bodies, lifecycle, rows, submit
+from coordination import bodies, handlers, lifecycle, rows, submit
 from coordination.leadership import Leadership
 from coordination.lifecycle import Finished
 from coordination.lifecycle.leading import Pick
@@ -56,6 +56,7 @@ def worker(pool="cpu", *, lease=6.0, **columns) -> WorkerNode:
         "previous_beat_at": moment - timedelta(seconds=2),
         "lease_expires_at": moment + timedelta(seconds=lease),
         "started_at": moment - timedelta(seconds=60),
+        "handlers": sorted(handlers.bound_names()),
     }
     return WorkerNode.objects.create(**{**defaults, **columns})
 

@@ -190,7 +190,6 @@ def test_one_that_is_suspected_of_killing_its_worker_travels_alone(dispatcher, d
     assert Task.objects.filter(envelope=get(suspect).envelope).count() == 1
 
 
-@pytest.mark.xfail(reason="only the oldest of a swarm and priority are looked at", strict=True)
 def test_work_that_no_agent_is_able_to_do_does_not_hold_up_what_one_can(
     dispatcher, definition, tenant, swarms
 ):
@@ -232,5 +231,22 @@ def test_a_cycle_takes_a_handful_of_statements_however_much_waits(
     worker(concurrency=10)
     many(1500)
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert dispatcher.cycle(None) > 100
+
+
+def test_work_whose_handler_no_worker_has_does_not_hold_up_the_rest(
+    dispatcher, definition, tenant
+):
+    definitions.define(tenant, "elsewhere", handler="attractor.analyze", pool="cpu")
+    worker(concurrency=2, handlers=["tests.accept"])
+    able = ready()
+    unable = many(3 * FEWEST_CANDIDATES, "elsewhere", swarm="default")
+    Task.objects.filter(id__in=unable).update(ready_at=ago(10))
+    Task.objects.filter(id=able).update(swarm_id=get(unable[0]).swarm_id)
+
+    for _ in range(3):
+        dispatcher.cycle(None)
+        Task.objects.filter(id__in=unable, status=Status.DISPATCHED).update(status=Status.READY)
+
+    assert status(able) == Status.DISPATCHED
