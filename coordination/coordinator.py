@@ -64,13 +64,17 @@ class Coordinator:
     _leadership: Leadership = field(init=False)
     _publisher: Publisher = field(init=False)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _crashed: bool = False
 
     def __post_init__(self) -> None:
         self._leadership = Leadership("coordinator", self.holder)
         self._publisher = Publisher(app, self.profile)
 
-    def run(self) -> None:
-        """Run until :meth:`stop`; resigns at the end, so that another can take over at once."""
+    def run(self) -> bool:
+        """Run until :meth:`stop`; resigns at the end, so that another can take over at once.
+
+        Whether it ended because it was asked to, and not because a loop crashed.
+        """
         self._publisher.start()
         loops: list[Callable[[], None]] = [self._elect, self._dispatch, self._keep]
         if sql.postgres():
@@ -84,6 +88,7 @@ class Coordinator:
         self._publisher.stop()
         self._quietly(self._leadership.resign)
         connection.close()
+        return not self._crashed
 
     def stop(self) -> None:
         """Ask all loops to end."""
@@ -96,6 +101,7 @@ class Coordinator:
                 self._survive(loop, loop.__name__)
         except BaseException:
             logger.exception("%s crashed: this replica stops", loop.__name__)
+            self._crashed = True
             self.stop()
             raise
         finally:

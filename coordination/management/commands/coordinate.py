@@ -42,4 +42,5 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         self.stderr.write(f"coordinator {coordinator.holder} on {profile.name}")
-        coordinator.run()
+        if not coordinator.run():
+            raise CommandError("a loop crashed: see the log above", returncode=1)
