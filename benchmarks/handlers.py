@@ -3,7 +3,8 @@
 ``bench.effect`` and ``bench.result`` are for fault tests. Each start of them is a line in a file
 (`executions`), so that a repeated execution is seen even if it left no row. What they do in
 between is told by their payload: wait, wait until a file exists (`gate`), ignore the soft time
-limit while waiting there (`stubborn`), kill their own process (`die`).
+limit while waiting there (`stubborn`), kill their own process (`die`, or `die_once` unless that
+file exists).
 """
 
 from __future__ import annotations
@@ -91,12 +92,19 @@ def result(**payload: Any) -> dict[str, int]:
 
 
 def _obey(payload: dict[str, Any]) -> None:
-    if payload.get("die"):
+    if payload.get("die") or _is_first(payload.get("die_once")):
         os.kill(os.getpid(), signal.SIGKILL)
     if seconds := payload.get("seconds"):
         time.sleep(seconds)
     if gate := payload.get("gate"):
         _wait_for(Path(gate), stubborn=bool(payload.get("stubborn")))
+
+
+def _is_first(mark: str | None) -> bool:
+    if mark is None or Path(mark).exists():
+        return False
+    Path(mark).touch()
+    return True
 
 
 def _wait_for(gate: Path, *, stubborn: bool) -> None:

@@ -6,7 +6,6 @@ import itertools
 import uuid
 from pathlib import Path
 
-import psutil
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.utils import timezone
 
@@ -17,7 +16,7 @@ from benchmarks.stack import Stack
 from coordination import selectors
 from coordination.definitions import define
 from coordination.lifecycle.judging import STEADY_SECONDS
-from coordination.models import TERMINAL, Lease, Status, Task
+from coordination.models import TERMINAL, Lease, Task
 from coordination.submission import TaskRequest, submit_many
 from tests.faults.verdict import Ledger
 
@@ -144,10 +143,6 @@ class System:
         """Whether the process's lease runs."""
         return any(v.alive for v in selectors.live_workers() if v.node.pid == process.pid)
 
-    def kill_child_of(self, task) -> None:
-        """SIGKILL the process that runs a task now."""
-        psutil.Process(self.starts_of(task)[-1].pid).kill()
-
     def heal(self) -> None:
         """End every process but the leader, and have every server answer again."""
         for server in (self.stack.postgres, self.stack.broker, self.stack.valkey):
@@ -169,10 +164,10 @@ class System:
         Task.objects.exclude(status__in=TERMINAL).delete()
 
     def neighbours(self, task) -> list[uuid.UUID]:
-        """The other running members of a task's envelope."""
+        """The other members of the envelope that carried a task, ended or not."""
         row = Task.objects.get(id=task)
-        found = Task.objects.filter(envelope=row.envelope, status=Status.RUNNING)
-        return list(found.exclude(id=task).values_list("id", flat=True))
+        found = Task.objects.filter(envelope=row.envelope).exclude(id=task)
+        return list(found.values_list("id", flat=True))
 
 
 def reconnect() -> None:

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.postgres, pytest.
 
 WITHIN_S = 10.0  # a fault is healed
 QUICK = 300
+TRIES = 5
 
 
 def warmed_up(full, handler, **columns) -> str:
@@ -27,9 +28,9 @@ def warmed_up(full, handler, **columns) -> str:
 
 
 def held_among_others(full, name, **payload):
-    """Submit quick tasks and, among them, some that wait; the first begun among neighbours.
+    """Submit quick tasks and, among them, some that wait; the first that shared its envelope.
 
-    Answers it, its unfinished neighbours, and all tasks. The gates of the others are open.
+    Answers it, its neighbours, and all tasks. The gates of the others are open.
     """
     gates = {place: full.gate() for place in range(QUICK // 5, QUICK, QUICK // 10)}
     payloads = [{} for _ in range(QUICK)]
@@ -96,29 +97,39 @@ def test_the_tasks_of_a_killed_worker_run_again_elsewhere(full, verdict):
     assert not charged_losses(others)
 
 
+def killed_among_others(full, name) -> tuple[UUID, list[UUID]]:
+    """Run quick tasks, one of which kills its process the first time; it, and all of them."""
+    payloads = [{} for _ in range(QUICK)]
+    payloads[QUICK // 2] = {"die_once": str(full.gate())}
+    tasks = full.submit(name, payloads)
+    full.drain(tasks)
+    return tasks[QUICK // 2], tasks
+
+
 @pytest.mark.parametrize("handler", ["bench.effect", "bench.result"])
 def test_a_killed_child_costs_its_neighbours_nothing(full, verdict, handler):
     full.lead()
     full.worker("cpu", 1)
-    ledger = full.ledger()
-    name = warmed_up(full, handler)
-    held = held_among_others(full, name)
-    killed_at = time.time()
-    full.kill_child_of(held.task)
-    held.gate.touch()
-    full.drain(held.tasks)
-    restarted = full.seconds_until_restart([held.task], killed_at)
+    for _ in range(TRIES):
+        name = warmed_up(full, handler)
+        ledger = full.ledger()
+        killer, tasks = killed_among_others(full, name)
+        lost = Attempt.objects.filter(task_id__in=tasks, outcome=Outcome.LOST)
+        if lost.count() > 1:  # else it looked slow on a busy machine, and travelled alone
+            break
+    first, second = full.starts_of(killer)
     found = verdict(
         ledger.judge(
             f"child killed in an envelope, {handler}",
-            held.tasks,
-            recovery=restarted,
+            tasks,
+            recovery=second.at - first.at,
             recovered_by="kill to restart",
-            remarks=[f"{len(held.neighbours)} neighbours were unfinished"],
+            remarks=[f"{lost.count() - 1} neighbours were unfinished"],
         )
     )
+    assert lost.count() > 1
     assert (found.lost, found.duplicate_effects, found.charged) == (0, 0, 0)
-    assert restarted < WITHIN_S
+    assert second.at - first.at < WITHIN_S
 
 
 def fence_of(task) -> int:
@@ -143,7 +154,7 @@ def test_a_hard_limit_in_an_envelope_costs_its_neighbours_nothing(full, verdict)
             held.tasks,
             recovery=restarted,
             recovered_by="soft limit to restart",
-            remarks=[f"{len(held.neighbours)} neighbours were unfinished"],
+            remarks=[f"{len(held.neighbours)} neighbours in its envelope"],
         )
     )
     assert full.starts_of(held.task)[-1].pid != first.pid
