@@ -133,6 +133,7 @@ class Heart:
                     if pid in held.children():
                         logger.warning("killing %s: its task is past its hard limit", pid)
                         os.kill(pid, signal.SIGKILL)
+                        until = 0.0  # its claim is gone two beats from now
             self._stopping.wait(min(left, LIMITS_SECONDS))
 
     def _beat(self) -> None:
