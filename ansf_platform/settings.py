@@ -126,7 +126,6 @@ def database_from(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(message) from error
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = SQLITE_OPTIONS
-        config["TEST"] = {"NAME": env.text("ANSF_TEST_SQLITE") or None}
     else:
         config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     # Kept for the life of a process, checked once per request or envelope.

@@ -6,16 +6,30 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections
 
 from ansf_platform.accounts.models import IdempotentRequest
+from ansf_platform.settings import database_from
 from coordination.api import tasks
 from coordination.models import Task
+from tests.databases import _postgres_config, on_postgres, pointed_at
 
-pytestmark = pytest.mark.django_db(transaction=True)
+__all__ = ["_postgres_config"]
 
 BODY = {"definition": "demo.add", "payload": {"x": 1}}
 PATIENCE = 20  # seconds until a hanging test fails
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def db(request, django_db_blocker, tmp_path):
+    """A database that threads share: in SQLite's case a file."""
+    if request.param == "postgresql":
+        yield from on_postgres(request, django_db_blocker)
+        return
+    with django_db_blocker.unblock(), pointed_at(database_from(f"sqlite:///{tmp_path}/rows")):
+        call_command("migrate", verbosity=0)
+        yield request.param
 
 
 @pytest.fixture
@@ -41,13 +55,7 @@ def post(api):
         connections.close_all()
 
 
-@pytest.fixture
-def shared_file(db):
-    if connection.vendor == "sqlite" and connection.is_in_memory_db():
-        pytest.skip("threads share a SQLite test database only in a file: set ANSF_TEST_SQLITE")
-
-
-def test_a_request_whose_twin_still_runs_is_not_done_twice(shared_file, api, definition, slow):
+def test_a_request_whose_twin_still_runs_is_not_done_twice(db, api, definition, slow):
     entered, go_on = slow
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(post, api)
