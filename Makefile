@@ -79,7 +79,7 @@ services:
 
 .PHONY: test
 test: setup-dev services ## The whole suite on real servers and a real browser, with coverage
-	@$(PYTEST) --cov --cov-report=term $(ARGS)
+	@scripts/run-tests $(BIN)/python $(ARGS)
 
 .PHONY: e2e
 e2e: setup-dev services ## The tests that drive a browser
