@@ -35,7 +35,7 @@ from coordination.publish import Publisher
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.25  # between polls when nobody notifies
-BUSY_SECONDS = 0.005  # between cycles that found work
+BUSY_SECONDS = 0.015  # between cycles that found work: the window holds more work than that
 SQLITE_POLL_SECONDS = 0.005
 ERROR_SECONDS = 0.5
 FORGET_SECONDS = 1.0  # of each ten seconds: judging leases must not wait for pruning

@@ -96,7 +96,9 @@ class Dispatcher:
         dispatched = 0
         for pool, candidates in found.items():
             shares = {swarm: self.capacity.share(swarm, held) for swarm in candidates}
-            parcels = choose(candidates, shares, self.clocks[pool], room[pool], self.sizes.of)
+            parcels = choose(
+                candidates, shares, self.clocks[pool], room[pool], self.sizes.of, slots[pool]
+            )
             dispatched += self._send(term, pool, parcels)
             for parcel in parcels:
                 held[parcel.agent_id] += 1
@@ -109,7 +111,9 @@ class Dispatcher:
         swarms = len({group["swarm_id"] for group in groups})
         statements = []
         for number, group in enumerate(groups):
-            wanted = 2 * room[group["pool"]] * self.sizes.largest / swarms
+            # One swarm alone fills the room; of several, each may get more than its even share.
+            even = room[group["pool"]] * self.sizes.largest / swarms
+            wanted = even if swarms == 1 else 2 * even
             limit = max(FEWEST_CANDIDATES, min(MOST_CANDIDATES, math.ceil(wanted)))
             without = self._unservable(group["pool"], group["swarm_id"], held)
             served = f"AND definition_id NOT IN ({_numbers(without)})" if without else ""

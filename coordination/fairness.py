@@ -12,6 +12,7 @@ rank (longest remaining path), then age.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -111,7 +112,16 @@ class _Queue:
     step: float
     left: list[Candidate]
     slots: list[_Bench]
+    workers: int
     position: int = 0
+    levels: Counter[int] = field(init=False)
+    """How many candidates of each effective priority are left."""
+
+    def __post_init__(self) -> None:
+        self.levels = Counter(self._level(candidate) for candidate in self.left)
+
+    def _level(self, candidate: Candidate) -> int:
+        return effective_priority(candidate.priority, candidate.waited, self.step)
 
     def next_parcel(self, size_of: Callable[[int], Sizing], spread: int) -> Parcel | None:
         """The most urgent tasks of one definition that an agent can take, or None."""
@@ -119,12 +129,15 @@ class _Queue:
             first = self.left[self.position]
             sizing = size_of(first.definition_id)
             bench = _least_loaded(self.slots, sizing.capabilities)
+            level = self._level(first)
             if bench is None:
                 self.position += 1  # no agent can take it now; others may be taken
+                self.levels[level] -= 1
                 continue
-            members = self._gather(first, min(sizing.members, spread))
+            chunk = max(1, self.levels[level] // (2 * self.workers))
+            members = self._gather(first, min(sizing.members, spread, chunk))
+            self.levels[level] -= len(members)
             bench.take()
-            level = effective_priority(first.priority, first.waited, self.step)
             return Parcel(
                 self.swarm_id, first.definition_id, level, bench.slot.agent_id, tuple(members)
             )
@@ -132,7 +145,7 @@ class _Queue:
 
     def _gather(self, first: Candidate, most: int) -> list[Candidate]:
         """Neighbours of the same definition and level, removed from what is left."""
-        level = effective_priority(first.priority, first.waited, self.step)
+        level = self._level(first)
         members, size = [first], first.payload_bytes
         end = self.position + 1
         while not first.solo and end < len(self.left) and len(members) < most:
@@ -140,7 +153,7 @@ class _Queue:
             if (
                 other.solo
                 or other.definition_id != first.definition_id
-                or effective_priority(other.priority, other.waited, self.step) != level
+                or self._level(other) != level
                 or size + other.payload_bytes > MAX_ENVELOPE_BYTES
             ):
                 break
@@ -190,11 +203,14 @@ def choose(
     clock: VirtualTime,
     room: int,
     size_of: Callable[[int], Sizing],
+    workers: int = 1,
 ) -> list[Parcel]:
     """Fill `room` envelopes from the swarms' candidates, the least served swarm first.
 
     When less waits than there is room, envelopes shrink so that the work spreads over all of
-    it: latency first, batching only under load.
+    it: latency first, batching only under load. Towards the end of a level they shrink as well
+    (guided self-scheduling, Polychronopoulos and Kuck 1987, for `workers` slots): otherwise one
+    slot would begin the next level while members of this one still wait in another's envelope.
     """
     if room <= 0:
         return []
@@ -207,6 +223,7 @@ def choose(
             shares[swarm].aging_step,
             order(found, shares[swarm].aging_step),
             [_Bench(slot) for slot in shares[swarm].slots],
+            max(1, workers),
         )
         for swarm, found in candidates.items()
         if found

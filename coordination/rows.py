@@ -55,7 +55,8 @@ def database_now() -> datetime:
 
 def insert(tasks: Sequence[NewTask], tenant_id: int, now: datetime) -> None:
     """Write the rows; every time among them is the database's."""
-    values = (_values(task, tenant_id, now) for task in tasks)
+    moment = as_text(now)
+    values = (_values(task, tenant_id, moment) for task in tasks)
     with connection.cursor() as cursor:
         if sql.postgres():
             with cursor.copy(_COPY) as copy:
@@ -64,8 +65,7 @@ def insert(tasks: Sequence[NewTask], tenant_id: int, now: datetime) -> None:
             cursor.executemany(_INSERT, list(values))
 
 
-def _values(task: NewTask, tenant_id: int, now: datetime) -> tuple[Any, ...]:
-    moment = as_text(now)
+def _values(task: NewTask, tenant_id: int, moment: str | None) -> tuple[Any, ...]:
     deadline = as_text(task.deadline)
     due = deadline
     if task.status == Status.SCHEDULED:

@@ -74,14 +74,15 @@ def submit_many(
     With `all_or_nothing` one mistake refuses them all (:class:`Invalid` names each); without,
     the wrong ones are left out and reported.
     """
+    # Checked before the transaction: on SQLite it keeps all other writers out.
+    owner = resolve_tenant(tenant)
+    now = rows.database_now()
+    drafts, errors = draft(Catalogue(owner), requests, now)
+    if errors and all_or_nothing:
+        raise Invalid(errors)
     # A savepoint where the caller has a transaction: it may go on after a refusal, and must not
     # then keep the keys and places that the refused batch had taken so far.
     with transaction.atomic():
-        owner = resolve_tenant(tenant)
-        now = rows.database_now()
-        drafts, errors = draft(Catalogue(owner), requests, now)
-        if errors and all_or_nothing:
-            raise Invalid(errors)
         submissions = keys.take(owner.pk, drafts, requests)
         fresh = [
             (task, requests[index])
@@ -90,13 +91,13 @@ def submit_many(
         ]
         lanes.join(owner.pk, [(task, request.lane) for task, request in fresh if request.lane])
         store([task for task, _ in fresh], owner.pk, now)
-        return BulkResult(
-            [
-                Submission(found.task_id, found.created) if (found := submissions.get(i)) else None
-                for i in range(len(requests))
-            ],
-            errors,
-        )
+    return BulkResult(
+        [
+            Submission(found.task_id, found.created) if (found := submissions.get(i)) else None
+            for i in range(len(requests))
+        ],
+        errors,
+    )
 
 
 def store(tasks: Sequence[NewTask], tenant_id: int, now: datetime) -> None:

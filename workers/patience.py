@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+)
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workers.limits import paused
 
@@ -78,23 +86,23 @@ def no_transaction_left_open() -> Iterator[None]:
     A handler may forget one, and an alarm may interrupt the very code that would end it.
     Raises :class:`TransactionLeftOpen` unless the block raises something itself.
     """
-    before = connection.in_atomic_block
+    # The thread's own wrapper: asking the proxy each time would cost more than the question.
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    before = wrapper.in_atomic_block
     try:
         yield
     except BaseException:
-        if not before and _in_transaction():
+        if not before and _in_transaction(wrapper):
             _abandon_transaction()
         raise
-    if not before and _in_transaction():
+    if not before and _in_transaction(wrapper):
         _abandon_transaction()
         raise TransactionLeftOpen("a transaction was left open and has been rolled back")
 
 
-def _in_transaction() -> bool:
+def _in_transaction(wrapper: BaseDatabaseWrapper) -> bool:
     # A connection that was never opened says no to autocommit as well.
-    return connection.in_atomic_block or (
-        connection.connection is not None and not connection.autocommit
-    )
+    return wrapper.in_atomic_block or (wrapper.connection is not None and not wrapper.autocommit)
 
 
 def _abandon_transaction() -> None:

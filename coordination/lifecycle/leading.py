@@ -122,8 +122,18 @@ WHERE id IN (SELECT id FROM picked)
 """
 
 
+_ANY_DUE = """
+SELECT t.id FROM coordination_task t
+WHERE t.status = 'scheduled' AND t.due_at <= @now
+  AND (t.deadline IS NULL OR t.deadline > @now) LIMIT 1
+"""
+
+
 def wake(term: int) -> int:
     """Make scheduled tasks ready whose time has come."""
+    # Asked many times a second: on SQLite a writing statement would wait for every worker.
+    if not sql.fetch(_ANY_DUE):
+        return 0
     return sql.change(_WAKE, {"term": term, "limit": BATCH})
 
 
