@@ -97,7 +97,12 @@ class Dispatcher:
         for pool, candidates in found.items():
             shares = {swarm: self.capacity.share(swarm, held) for swarm in candidates}
             parcels = choose(
-                candidates, shares, self.clocks[pool], room[pool], self.sizes.of, slots[pool]
+                candidates,
+                shares,
+                self.clocks[pool],
+                room[pool],
+                self.sizes.of,
+                workers=slots[pool],
             )
             dispatched += self._send(term, pool, parcels)
             for parcel in parcels:

@@ -203,6 +203,7 @@ def choose(
     clock: VirtualTime,
     room: int,
     size_of: Callable[[int], Sizing],
+    *,
     workers: int = 1,
 ) -> list[Parcel]:
     """Fill `room` envelopes from the swarms' candidates, the least served swarm first.
