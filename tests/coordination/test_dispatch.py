@@ -235,9 +235,7 @@ def test_a_cycle_takes_a_handful_of_statements_however_much_waits(
         assert dispatcher.cycle(None) > 100
 
 
-def test_work_whose_handler_no_worker_has_does_not_hold_up_the_rest(
-    dispatcher, definition, tenant
-):
+def test_work_whose_handler_no_worker_has_does_not_hold_up_the_rest(dispatcher, definition, tenant):
     definitions.define(tenant, "elsewhere", handler="attractor.analyze", pool="cpu")
     worker(concurrency=2, handlers=["tests.accept"])
     able = ready()
