@@ -20,7 +20,7 @@ IDEMPOTENCY_HOURS = 24
 # Ids are ordered by time of creation: the primary key finds old tasks, no index is needed.
 _OLD = """
 SELECT t.id FROM coordination_task t
-WHERE t.id > %(after)s AND t.id < %(before)s
+WHERE t.id < %(before)s
   AND t.status IN ('succeeded', 'dead', 'cancelled', 'expired')
   AND t.finished_at < @after(-%(seconds)s)
   AND NOT EXISTS (  -- a child that has not ended may still read the result
@@ -47,7 +47,6 @@ def prune_tasks(term: int, *, days: float | None = None, limit: int = BATCH) -> 
     kept: float = settings.ANSF["RETENTION_DAYS"] if days is None else days
     before = first_uuid7_at(rows.database_now() - timedelta(days=kept))
     bound = {
-        "after": UUID(int=0),
         "before": before,
         "seconds": kept * 86_400,
         "limit": limit,

@@ -30,7 +30,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import OperationalError, connection, transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -212,14 +212,6 @@ def notify(channel: str = "ansf") -> None:
     if postgres():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [channel])
-
-
-def drop_broken_connection() -> None:
-    """Close a connection that the server ended, so that the next statement opens a new one."""
-    try:
-        connection.close_if_unusable_or_obsolete()
-    except (OperationalError, InterfaceError):
-        connection.connection = None
 
 
 def one(rows: Sequence[Row]) -> Row | None:

@@ -28,7 +28,7 @@ from coordination.retry import Backoff
 from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
 from workers import slots
 from workers.batches import Batch, Members
-from workers.context import Context, Fenced, current_or_none, entered
+from workers.context import Context, Fenced, entered
 from workers.journal import Journal, path_for
 from workers.limits import hard_limit, soft_limit
 from workers.node import Node, flag_name
@@ -270,6 +270,3 @@ def _announce(
         einfo=None,
     )
     return states.FAILURE
-
-
-__all__ = ["current_or_none", "execute", "run_envelope"]

@@ -59,7 +59,8 @@ def test_an_absolute_path_below_a_home_is_found(directory):
 
 
 @pytest.mark.parametrize(
-    "line", ["GET /api/work/items", "~/work/items", "/worker/1", "{base}/home/x", "./root/x"]
+    "line",
+    [*(f"{before}/{HOMES[0]}/items" for before in ("/api", "~", "{base}", ".")), f"/{HOMES[0]}y/1"],
 )
 def test_a_relative_path_or_a_route_is_left_alone(line):
     assert not MACHINE.search(line)
