@@ -1,0 +1,1 @@
+"""What stands between a task and a language model: cache, router, compression, ledger."""
