@@ -81,6 +81,10 @@ services:
 test: setup-dev services ## The whole suite on real servers and a real browser, with coverage
 	@scripts/run-tests $(BIN)/python $(ARGS)
 
+.PHONY: oracle
+oracle: setup-dev ## Compare the kernels with nolds, antropy and other peers; prints a table
+	@$(BIN)/python -m tests.oracle $(ARGS)
+
 .PHONY: e2e
 e2e: setup-dev services ## The tests that drive a browser
 	@$(PYTEST) -m browser $(ARGS)

@@ -38,6 +38,10 @@ TARGETS = (
     Target("backlog", "rest_per_s", 4_000, "at_least"),
     Target("backlog", "list_ms", 300, "at_most"),
     Target("backlog", "admin_ms", 300, "at_most"),
+    Target("kernels", "lyapunov_rosenstein_vs_nolds", 50, "at_least"),
+    Target("kernels", "lyapunov_rosenstein_5000_vs_nolds", 300, "at_least"),
+    Target("kernels", "analyze_fast_ms", 2, "at_most"),
+    Target("kernels", "analyze_normal_ms", 15, "at_most"),
 )
 
 

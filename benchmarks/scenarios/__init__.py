@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.figures import Findings
-from benchmarks.scenarios import backlog, bus, churn, latency, priorities, throughput
+from benchmarks.scenarios import backlog, bus, churn, kernels, latency, priorities, throughput
 
 SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "backlog": backlog.measure,
     "bus": bus.measure,
     "churn": churn.measure,
+    "kernels": kernels.measure,
     "latency": latency.measure,
     "priorities": priorities.measure,
     "throughput": throughput.measure,

@@ -1,0 +1,63 @@
+"""What an agreement is: our figure, the peer's, and how far apart their definitions let them be."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One comparison. `ours` and `theirs` return one number each; peers are imported inside."""
+
+    kernel: str
+    peer: str
+    """The distribution whose function `theirs` calls."""
+    series: str
+    """What is compared, in words: input and parameters."""
+    ours: Callable[[], float]
+    theirs: Callable[[], float]
+    relative: float = 1e-9
+    absolute: float = 0.0
+    why: str = ""
+    """Why they may differ by more than rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Both figures of an agreement."""
+
+    agreement: Agreement
+    ours: float
+    theirs: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether they are as close as promised."""
+        return math.isclose(
+            self.ours,
+            self.theirs,
+            rel_tol=self.agreement.relative,
+            abs_tol=self.agreement.absolute,
+        )
+
+
+def present(agreement: Agreement) -> bool:
+    """Whether the peer is installed."""
+    try:
+        version(agreement.peer)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def compare(agreement: Agreement) -> Compared:
+    """Compute both; what the peer warns of is not our matter."""
+    ours = float(agreement.ours())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = float(agreement.theirs())
+    return Compared(agreement, ours, theirs)
