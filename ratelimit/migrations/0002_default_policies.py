@@ -1,0 +1,28 @@
+"""The limits that every installation begins with; edited or deleted ones do not come back."""
+
+from django.db import migrations
+
+COMMON = {"unit": "requests", "on_deny": "reject", "without_redis": "local"}
+DEFAULTS = [
+    {"name": "api-token", "applies_to": "api", "scope": "token",
+     "limit": 12_000, "period_seconds": 60, "burst": 2_000},
+    {"name": "api-user", "applies_to": "api", "scope": "user",
+     "limit": 6_000, "period_seconds": 60, "burst": 1_000},
+    {"name": "login-address", "applies_to": "login", "scope": "address",
+     "limit": 60, "period_seconds": 600, "burst": 30},
+    {"name": "login-user", "applies_to": "login", "scope": "user",
+     "limit": 10, "period_seconds": 600, "burst": 10},
+]
+
+
+def write(apps, schema_editor):
+    policy = apps.get_model("ratelimit", "Policy")
+    for columns in DEFAULTS:
+        policy.objects.get_or_create(tenant=None, name=columns["name"], defaults=COMMON | columns)
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [("ratelimit", "0001_policies")]
+
+    operations = [migrations.RunPython(write, migrations.RunPython.noop)]

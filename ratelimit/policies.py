@@ -1,0 +1,194 @@
+"""The policies in force, as each process sees them: never more than two seconds behind the rows.
+
+The rows are read again after one second, by whichever thread asks first; the others go on with
+the view there is. A database that does not answer leaves the last view in force. Levels live in
+Redis under keys that a changed number does not change, so no level is reset.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import DatabaseError
+
+from ratelimit.buckets import Bucket
+from ratelimit.models import Policy
+from ratelimit.quota import Quota
+from ratelimit.spec import COLUMNS, PolicySpec
+from ratelimit.subject import SCOPE_TEMPLATES, Subject, key_of
+
+logger = logging.getLogger(__name__)
+
+FRESH_S = 1.0  # half of what is promised: a process that asks at that moment may be slow
+MOST_POLICIES = 5_000  # of all tenants together; `definitions` refuses more
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePolicy:
+    """An enabled policy, ready to make buckets."""
+
+    pk: int
+    tenant: str | None
+    spec: PolicySpec
+    quota: Quota
+    template: str
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def bucket_for(self, subject: Subject) -> Bucket | None:
+        """The subject's bucket; None when this policy does not count such a subject."""
+        if self.tenant is not None and self.tenant != subject.tenant:
+            return None
+        key = key_of(self.template, subject)
+        return None if key is None else self.bucket(key)
+
+    def bucket(self, key: str) -> Bucket:
+        """The bucket of a subject's part, as :func:`ratelimit.subject.key_of` makes it."""
+        owned = key if self.tenant is None else f"@{self.tenant}/{key}"
+        spec = self.spec
+        return Bucket(
+            name=spec.name,
+            key=owned,
+            quota=self.quota,
+            unit=spec.unit,
+            on_deny=spec.on_deny,
+            without_redis=spec.without_redis,
+            shadow=spec.shadow,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All enabled policies at one moment, by name and by place."""
+
+    rows: tuple[tuple[Any, ...], ...] = ()
+    by_name: Mapping[str, tuple[ActivePolicy, ...]] = field(default_factory=dict)
+    by_place: Mapping[str, tuple[ActivePolicy, ...]] = field(default_factory=dict)
+
+
+class Watcher:
+    """Keeps one view per process."""
+
+    def __init__(self, fresh_s: float = FRESH_S) -> None:
+        self._fresh_s = fresh_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: in a process that was forked."""
+        self._lock = threading.Lock()
+        self._view: View | None = None
+        self._until = 0.0
+
+    def view(self) -> View:
+        """The policies in force. Raises DatabaseError only while there is no view yet."""
+        view = self._view
+        if view is not None and time.monotonic() < self._until:
+            return view
+        if view is not None and not self._lock.acquire(blocking=False):
+            return view
+        if view is None:
+            self._lock.acquire()
+        try:
+            return self._refreshed()
+        finally:
+            self._lock.release()
+
+    def forget(self) -> None:
+        """Read the rows anew the next time."""
+        self._until = 0.0
+
+    def _refreshed(self) -> View:
+        view = self._view
+        if view is not None and time.monotonic() < self._until:
+            return view
+        # Before the reading: what is written meanwhile is seen within the same time.
+        self._until = time.monotonic() + self._fresh_s
+        try:
+            rows = _read()
+        except DatabaseError as error:
+            if view is None:
+                self._until = 0.0
+                raise
+            logger.warning("policies cannot be read, the last ones stay in force: %s", error)
+            return view
+        if view is None or view.rows != rows:
+            self._view = view = _view_of(rows)
+        return view
+
+
+def _read() -> tuple[tuple[Any, ...], ...]:
+    found = Policy.objects.filter(enabled=True).order_by("pk")
+    return tuple(found.values_list("pk", "tenant_id", *COLUMNS)[:MOST_POLICIES])
+
+
+def _view_of(rows: Iterable[tuple[Any, ...]]) -> View:
+    rows = tuple(rows)
+    by_name: dict[str, tuple[ActivePolicy, ...]] = {}
+    by_place: dict[str, tuple[ActivePolicy, ...]] = {}
+    for pk, tenant_id, *columns in rows:
+        spec = PolicySpec(**dict(zip(COLUMNS, columns, strict=True)))
+        try:
+            active = activate(pk, tenant_id, spec)
+        except ValueError as error:  # a row that no way in of ours would have let pass
+            logger.error("policy %s cannot be applied: %s", spec.name, error)  # noqa: TRY400
+            continue
+        by_name[spec.name] = (*by_name.get(spec.name, ()), active)
+        by_place[spec.applies_to] = (*by_place.get(spec.applies_to, ()), active)
+    return View(rows, by_name, by_place)
+
+
+def activate(pk: int, tenant_id: int | None, spec: PolicySpec) -> ActivePolicy:
+    """A policy ready to make buckets. Raises ValueError for numbers that cannot be."""
+    template = spec.key_template or SCOPE_TEMPLATES[spec.scope]
+    owner = None if tenant_id is None else str(tenant_id)
+    return ActivePolicy(pk, owner, spec, spec.quota, template)
+
+
+def of_row(row: Policy) -> ActivePolicy:
+    """A row as a policy, whether it is enabled or not."""
+    spec = PolicySpec(**{name: getattr(row, name) for name in COLUMNS})
+    return activate(row.pk, row.tenant_id, spec)
+
+
+WATCHER = Watcher()
+os.register_at_fork(after_in_child=WATCHER.reset)  # a lock may be held in the parent
+
+
+def forget() -> None:
+    """Let this process read the rows anew: after its own change, and between tests."""
+    WATCHER.forget()
+
+
+def by_name(tenant: str | None, name: str) -> tuple[ActivePolicy, ...]:
+    """The enabled policies of a name: the platform's and the tenant's own, both or none."""
+    found = WATCHER.view().by_name.get(name, ())
+    return tuple(policy for policy in found if policy.tenant in {None, tenant})
+
+
+def buckets_for(names: Iterable[str], subject: Subject) -> tuple[Bucket, ...]:
+    """The buckets of the named policies for a subject, in the order of the names.
+
+    A name that is not there (any more) or is disabled limits nothing. Where the platform and the
+    tenant have a policy of one name both count, so that a tenant cannot loosen the platform's.
+    """
+    view = WATCHER.view()
+    found = (policy for name in dict.fromkeys(names) for policy in view.by_name.get(name, ()))
+    return _buckets(found, subject)
+
+
+def applying(place: str, subject: Subject) -> tuple[Bucket, ...]:
+    """The buckets of the policies that apply at a place ("api", "login", "gateway")."""
+    return _buckets(WATCHER.view().by_place.get(place, ()), subject)
+
+
+def _buckets(policies: Iterable[ActivePolicy], subject: Subject) -> tuple[Bucket, ...]:
+    found = (policy.bucket_for(subject) for policy in policies)
+    return tuple(bucket for bucket in found if bucket is not None)

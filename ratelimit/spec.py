@@ -1,0 +1,197 @@
+"""What a policy may say: its columns, their ranges, and every mistake by name.
+
+Admin, REST, YAML and the command line all ask :func:`validate`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+from ansf_platform.problems import FieldError
+from ratelimit.errors import Invalid
+from ratelimit.models import Policy
+from ratelimit.quota import Quota
+from ratelimit.subject import TemplateInvalid, check_template
+
+# `$` also matches before a last newline; `(?!\n)` says no.
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,98}[a-z0-9])?(?!\n)$"
+NAME = re.compile(NAME_PATTERN)
+MOST_UNITS = 100_000_000
+MOST_SLOTS = 10_000
+SLOWEST, FASTEST = Fraction(1, 100), Fraction(100_000)  # units per second that are exact
+SHORTEST_PERIOD = Decimal("0.000001")
+DAY = 86_400
+LONGEST_PERIOD = Decimal(366 * DAY)
+LONGEST_FILL = 366 * DAY  # seconds that a burst may take to come back
+MICRO = 1_000_000
+
+Mistakes = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySpec:
+    """What somebody wants to be limited; the columns of a policy that people write."""
+
+    name: str
+    limit: int
+    unit: str = Policy.Unit.REQUESTS.value
+    period_seconds: Decimal = Decimal(1)
+    burst: int | None = None
+    scope: str = Policy.Scope.TENANT.value
+    key_template: str = ""
+    on_deny: str = Policy.OnDeny.REJECT.value
+    without_redis: str = Policy.WithoutRedis.LOCAL.value
+    applies_to: str = Policy.Place.NAMED.value
+    enabled: bool = True
+    shadow: bool = False
+
+    @property
+    def quota(self) -> Quota:
+        """The numbers alone, as the limiter takes them. Raises ValueError."""
+        burst = self.limit if self.burst is None else self.burst
+        return Quota(self.limit, int(self.period_seconds * MICRO), burst)
+
+
+COLUMNS = tuple(column.name for column in fields(PolicySpec))
+CHOICES: dict[str, list[str]] = {
+    "unit": Policy.Unit.values,
+    "scope": Policy.Scope.values,
+    "on_deny": Policy.OnDeny.values,
+    "without_redis": Policy.WithoutRedis.values,
+    "applies_to": Policy.Place.values,
+}
+
+
+def spec_of(row: Policy) -> PolicySpec:
+    """The spec that a row came from."""
+    return PolicySpec(**{name: getattr(row, name) for name in COLUMNS})
+
+
+def spec_from(columns: dict[str, Any]) -> PolicySpec:
+    """A spec of columns as JSON or YAML gives them; not judged yet."""
+    given = {"name": "", "limit": None} | columns
+    if "period_seconds" in given:
+        given["period_seconds"] = _decimal(given["period_seconds"])
+    return PolicySpec(**given)
+
+
+def _decimal(value: Any) -> Any:
+    """The exact decimal of a number; anything else as it is, for `validate` to name."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    try:
+        return Decimal(str(value))
+    except (InvalidOperation, ValueError):  # an integer of thousands of digits
+        return value
+
+
+def differences(before: PolicySpec, after: PolicySpec) -> dict[str, tuple[Any, Any]]:
+    """The columns that differ, with both values."""
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in COLUMNS)
+    return {name: (old, new) for name, old, new in pairs if old != new}
+
+
+def validate(spec: PolicySpec, *, platform: bool) -> None:
+    """Raise Invalid with everything that is wrong with a spec."""
+    errors = [FieldError(f"/{name}", text) for name, text in _mistakes(spec, platform=platform)]
+    if errors:
+        raise Invalid(errors)
+
+
+def _mistakes(spec: PolicySpec, *, platform: bool) -> Mistakes:
+    if not (_is(spec.name, str) and NAME.match(spec.name)):
+        yield "name", "use 1 to 100 of a-z, 0-9, - and _, with a letter or digit at both ends"
+    for name in ("enabled", "shadow"):
+        if not _is(getattr(spec, name), bool):
+            yield name, "use true or false"
+    wrong_choices = list(_choice_mistakes(spec))
+    yield from wrong_choices
+    number_mistakes = list(_number_mistakes(spec))
+    yield from number_mistakes
+    if not wrong_choices:
+        yield from _template_mistakes(spec)
+        yield from _place_mistakes(spec, platform=platform)
+    if not (wrong_choices or number_mistakes):
+        yield from _rate_mistakes(spec)
+
+
+def _is(value: object, kind: type) -> bool:
+    """Whatever the annotations of a spec promise: a document or a body may hold anything."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _choice_mistakes(spec: PolicySpec) -> Mistakes:
+    for name, values in CHOICES.items():
+        value = getattr(spec, name)
+        if not (_is(value, str) and value in values):
+            yield name, f"there is no {name} {_shown(value)}: use one of {', '.join(values)}"
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]
+
+
+def _number_mistakes(spec: PolicySpec) -> Mistakes:
+    if not (_is(spec.limit, int) and 1 <= spec.limit <= MOST_UNITS):
+        yield "limit", f"use a whole number from 1 to {MOST_UNITS:,}; `enabled: false` turns it off"
+    burst = spec.burst
+    if burst is not None and not (_is(burst, int) and 1 <= burst <= MOST_UNITS):
+        yield "burst", f"use a whole number from 1 to {MOST_UNITS:,}, or null for the limit"
+    period = spec.period_seconds
+    if not (_is(period, Decimal) and SHORTEST_PERIOD <= period <= LONGEST_PERIOD):
+        yield "period_seconds", "use seconds above 0, at most 366 days"
+    elif period * MICRO % 1:
+        yield "period_seconds", "use at most 6 decimals: the limiter counts microseconds"
+
+
+def _rate_mistakes(spec: PolicySpec) -> Mistakes:
+    if spec.unit == Policy.Unit.CONCURRENCY:
+        yield from _slot_mistakes(spec)
+        return
+    rate = Fraction(spec.limit) / Fraction(spec.period_seconds)
+    burst = spec.limit if spec.burst is None else spec.burst
+    if not SLOWEST <= rate <= FASTEST:
+        yield "limit", f"that is {float(rate):g} per second: use a rate from 0.01 to 100,000"
+    elif burst / rate > LONGEST_FILL:
+        yield "burst", "it would take more than 366 days to come back: use a smaller one"
+    else:
+        try:
+            spec.quota  # noqa: B018 - the engine's own word
+        except ValueError as error:
+            yield "limit", str(error)
+
+
+def _slot_mistakes(spec: PolicySpec) -> Mistakes:
+    if spec.limit > MOST_SLOTS:
+        yield "limit", f"use at most {MOST_SLOTS:,} slots"
+    if spec.burst not in {None, spec.limit}:
+        yield "burst", "slots have no burst: leave it out"
+
+
+def _template_mistakes(spec: PolicySpec) -> Mistakes:
+    if not _is(spec.key_template, str):
+        yield "key_template", "use a text"
+    elif spec.scope != Policy.Scope.TEMPLATE:
+        if spec.key_template:
+            yield "key_template", f"scope {spec.scope} has its own key: use scope template, or none"
+    else:
+        try:
+            check_template(spec.key_template)
+        except TemplateInvalid as error:
+            yield "key_template", str(error)
+
+
+def _place_mistakes(spec: PolicySpec, *, platform: bool) -> Mistakes:
+    place = spec.applies_to
+    if place == Policy.Place.LOGIN and not platform:
+        yield "applies_to", "sign-ins belong to no tenant yet: only the platform limits them"
+    if place in {Policy.Place.API, Policy.Place.LOGIN}:
+        if spec.unit != Policy.Unit.REQUESTS:
+            yield "unit", f"{place} counts requests: use that, or apply it elsewhere"
+        if spec.on_deny == Policy.OnDeny.WAIT:
+            yield "on_deny", "a web request does not wait: use reject or shed"
