@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.db import DatabaseError
 
-from ratelimit.buckets import Bucket
+from ratelimit.buckets import Bucket, OnDeny, Unit, WithoutRedis
 from ratelimit.models import Policy
 from ratelimit.quota import Quota
 from ratelimit.spec import COLUMNS, PolicySpec
@@ -41,6 +41,7 @@ class ActivePolicy:
 
     @property
     def name(self) -> str:
+        """The policy's name."""
         return self.spec.name
 
     def bucket_for(self, subject: Subject) -> Bucket | None:
@@ -48,20 +49,26 @@ class ActivePolicy:
         if self.tenant is not None and self.tenant != subject.tenant:
             return None
         key = key_of(self.template, subject)
-        return None if key is None else self.bucket(key)
+        if key is None:
+            return None
+        return self.bucket(key, subject.tenant if "{tenant}" in self.template else None)
 
-    def bucket(self, key: str) -> Bucket:
-        """The bucket of a subject's part, as :func:`ratelimit.subject.key_of` makes it."""
+    def bucket(self, key: str, tenant: str | None = None) -> Bucket:
+        """The bucket of a subject's part, as :func:`ratelimit.subject.key_of` makes it.
+
+        `tenant` is whose alone it is, where the part names a tenant.
+        """
         owned = key if self.tenant is None else f"@{self.tenant}/{key}"
         spec = self.spec
         return Bucket(
             name=spec.name,
             key=owned,
             quota=self.quota,
-            unit=spec.unit,
-            on_deny=spec.on_deny,
-            without_redis=spec.without_redis,
+            unit=cast("Unit", spec.unit),
+            on_deny=cast("OnDeny", spec.on_deny),
+            without_redis=cast("WithoutRedis", spec.without_redis),
             shadow=spec.shadow,
+            tenant=self.tenant or tenant or "",
         )
 
 

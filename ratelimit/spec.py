@@ -29,6 +29,7 @@ DAY = 86_400
 LONGEST_PERIOD = Decimal(366 * DAY)
 LONGEST_FILL = 366 * DAY  # seconds that a burst may take to come back
 MICRO = 1_000_000
+ENGINE_FIELDS = {"limit": "limit", "period_us": "period_seconds", "burst": "burst"}
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -160,10 +161,16 @@ def _rate_mistakes(spec: PolicySpec) -> Mistakes:
     elif burst / rate > LONGEST_FILL:
         yield "burst", "it would take more than 366 days to come back: use a smaller one"
     else:
-        try:
-            spec.quota  # noqa: B018 - the engine's own word
-        except ValueError as error:
-            yield "limit", str(error)
+        yield from _quota_mistakes(spec)
+
+
+def _quota_mistakes(spec: PolicySpec) -> Mistakes:
+    """The engine's own word: it names the field before a colon."""
+    try:
+        _ = spec.quota
+    except ValueError as error:
+        name, _, text = str(error).partition(": ")
+        yield ENGINE_FIELDS.get(name, "limit"), text or str(error)
 
 
 def _slot_mistakes(spec: PolicySpec) -> Mistakes:
