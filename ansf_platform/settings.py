@@ -128,6 +128,7 @@ def database_from(url: str) -> dict[str, Any]:
         message = "DATABASE_URL cannot be read: use postgresql://user:password@host:5432/name"
         raise ImproperlyConfigured(message) from error
     if config["ENGINE"].endswith("sqlite3"):
+        config["ENGINE"] = "ansf_platform.sqlite"
         config["OPTIONS"] = SQLITE_OPTIONS
     else:
         config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
@@ -182,6 +183,10 @@ REST_FRAMEWORK: dict[str, Any] = {
         "ansf_platform.accounts.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["ansf_platform.accounts.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["ratelimit.throttle.PolicyThrottle"],
+    # Proxies in front that each add the address before them to X-Forwarded-For. Without any the
+    # header is whatever a caller writes, and no address to count by.
+    "NUM_PROXIES": env.integer("ANSF_PROXIES", 0),
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

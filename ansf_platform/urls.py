@@ -21,6 +21,7 @@ def _addresses_of(module: str, prefix: str = "") -> list[URLResolver]:
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *_addresses_of("ratelimit.urls"),  # before the admin: its login is limited
     path("admin/", admin.site.urls),
     path("api/v1/openapi.json", documentation.openapi_json, name="openapi"),
     path("api/v1/docs", documentation.page, name="api-docs"),

@@ -87,6 +87,16 @@ def _change(row: Policy, changes: dict[str, tuple[Any, Any]], author: Author) ->
     _audit("update", row, author, changes=told)
 
 
+def switch(row: Policy, author: Author, *, enabled: bool) -> Policy:
+    """Enable or disable; the rest stays."""
+    with transaction.atomic():
+        row = _locked(row.pk)
+        if row.enabled != enabled:
+            _change(row, {"enabled": (row.enabled, enabled)}, author)
+    policies.forget()
+    return row
+
+
 def delete(row: Policy, author: Author) -> None:
     """Delete a policy: from then on its name limits nothing."""
     with transaction.atomic():

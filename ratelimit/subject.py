@@ -125,3 +125,8 @@ def _escaped(value: str) -> str:
         return short
     digest = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
     return f"~{digest[:32]}"
+
+
+def fields_of(template: str) -> tuple[str, ...]:
+    """The fields that a template names."""
+    return tuple(name for _, name in parse(template) if name)

@@ -15,6 +15,8 @@ SCOPES: dict[str, str] = {
     "workers:read": "See worker processes and leases.",
     "health:read": "See health checks, readings and flips.",
     "health:admin": "Change and run health checks.",
+    "limits:read": "See limits, their levels and what they denied.",
+    "limits:admin": "Change and reset limits.",
     "tokens:admin": "Create, rotate and revoke tokens.",
     "audit:read": "See who changed what.",
 }

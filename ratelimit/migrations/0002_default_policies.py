@@ -2,16 +2,16 @@
 
 from django.db import migrations
 
-COMMON = {"unit": "requests", "on_deny": "reject", "without_redis": "local"}
+COMMON = {"unit": "requests", "on_deny": "reject"}
 DEFAULTS = [
     {"name": "api-token", "applies_to": "api", "scope": "token",
-     "limit": 12_000, "period_seconds": 60, "burst": 2_000},
+     "limit": 12_000, "period_seconds": 60, "burst": 2_000, "without_redis": "allow"},
     {"name": "api-user", "applies_to": "api", "scope": "user",
-     "limit": 6_000, "period_seconds": 60, "burst": 1_000},
+     "limit": 6_000, "period_seconds": 60, "burst": 1_000, "without_redis": "allow"},
     {"name": "login-address", "applies_to": "login", "scope": "address",
-     "limit": 60, "period_seconds": 600, "burst": 30},
+     "limit": 120, "period_seconds": 600, "burst": 60, "without_redis": "local"},
     {"name": "login-user", "applies_to": "login", "scope": "user",
-     "limit": 10, "period_seconds": 600, "burst": 10},
+     "limit": 20, "period_seconds": 600, "burst": 20, "without_redis": "local"},
 ]
 
 
