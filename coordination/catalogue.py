@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.text import is_storable
+from coordination import sql
 from coordination.models import Swarm, TaskDefinition
+from coordination.requests import NOBODY, Submitter
+from coordination.subjects import counts_by
 
 DEFAULT_SWARM = "default"
 
@@ -12,8 +15,11 @@ DEFAULT_SWARM = "default"
 class Catalogue:
     """What a tenant's names stand for, each looked up at most once."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, by: Submitter = NOBODY) -> None:
         self.tenant = tenant
+        self.by = by
+        self._limits: dict[int, list[str]] = {}
+        self._sets: dict[tuple[int, int], int] = {}
         self._definitions: dict[tuple[str, int | None], TaskDefinition | None] = {}
         self._swarms: dict[str, int | None] = {}
 
@@ -21,6 +27,7 @@ class Catalogue:
         """The definition (the latest version unless one is named), or why there is none."""
         if (name, version) not in self._definitions:
             found = TaskDefinition.objects.filter(tenant=self.tenant, name=name)
+            found = found.select_related("default_swarm")
             if version is not None:
                 found = found.filter(version=version)
             latest = found.order_by("-version").first() if is_storable(name) else None
@@ -35,15 +42,51 @@ class Catalogue:
 
     def swarm_for(self, definition: TaskDefinition, slug: str | None) -> tuple[int | None, str]:
         """The id of the named swarm, else of the definition's own, else of ``default``."""
-        if slug is None and definition.default_swarm_id is not None:
-            return definition.default_swarm_id, ""
+        if slug is None and definition.default_swarm is not None:
+            self._limits[definition.default_swarm.pk] = definition.default_swarm.limits
+            return definition.default_swarm.pk, ""
         name = slug or DEFAULT_SWARM
         if name not in self._swarms:
-            swarms = Swarm.objects.filter(tenant=self.tenant, slug=name).only("pk")
+            swarms = Swarm.objects.filter(tenant=self.tenant, slug=name).only("pk", "limits")
             found = swarms.first() if is_storable(name) else None
             self._swarms[name] = found.pk if found else None
+            if found is not None:
+                self._limits[found.pk] = found.limits
         if self._swarms[name] is not None:
             return self._swarms[name], ""
         if slug is None:
             return None, "names none, the definition has no default and no swarm is 'default'"
         return None, f"no swarm is called {slug!r}"
+
+    def limit_set(self, definition: TaskDefinition, swarm_id: int) -> int:
+        """The limit set of such tasks; 0 where neither definition nor swarm names a policy."""
+        pair = definition.pk, swarm_id
+        if pair not in self._sets:
+            names = [*definition.limits, *self._limits[swarm_id]]
+            self._sets[pair] = self._interned(definition, swarm_id, names) if names else 0
+        return self._sets[pair]
+
+    def _interned(self, definition: TaskDefinition, swarm_id: int, names: list[str]) -> int:
+        tenant = str(self.tenant.pk)
+        subject = {
+            "definition": definition.pk,
+            "swarm": swarm_id,
+            "user": self.by.user if counts_by(tenant, names, "user") else "",
+            "token": self.by.token if counts_by(tenant, names, "token") else "",
+        }
+        found = sql.fetch(_FIND, subject)
+        if not found:
+            sql.change(_INTERN, subject)
+            found = sql.fetch(_FIND, subject)
+        return int(found[0]["id"])
+
+
+_FIND = """
+SELECT id FROM coordination_limitset WHERE definition_id = %(definition)s
+    AND swarm_id = %(swarm)s AND "user" = %(user)s AND token = %(token)s
+"""
+_INTERN = """
+INSERT INTO coordination_limitset (definition_id, swarm_id, "user", token)
+VALUES (%(definition)s, %(swarm)s, %(user)s, %(token)s)
+ON CONFLICT (definition_id, swarm_id, "user", token) DO NOTHING
+"""

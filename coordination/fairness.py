@@ -15,6 +15,8 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
 from uuid import UUID
 
 TOP_PRIORITY = 9
@@ -34,6 +36,22 @@ class Candidate:
     payload_bytes: int = 0
     solo: bool = False
     """Must travel alone: part of a lane, or suspected of killing its worker."""
+    limit_set: int = 0
+    """Tasks of one set need the same units of the same policies; 0: asked for none."""
+
+
+class Gate(Protocol):
+    """How many tasks of a limit set may start now."""
+
+    def left(self, agent: int) -> int:
+        """How many that agent may still be given."""
+
+    def take(self, agent: int, count: int) -> None:
+        """Account for so many given to it."""
+
+
+Gates = Mapping[tuple[int, int], Gate]
+"""By swarm and limit set; what has no gate is not limited."""
 
 
 def effective_priority(priority: int, waited: float, step: float) -> int:
@@ -113,6 +131,7 @@ class _Queue:
     left: list[Candidate]
     slots: list[_Bench]
     workers: int
+    gates: Gates
     position: int = 0
     levels: Counter[int] = field(init=False)
     """How many candidates of each effective priority are left."""
@@ -128,16 +147,21 @@ class _Queue:
         while self.position < len(self.left):
             first = self.left[self.position]
             sizing = size_of(first.definition_id)
-            bench = _least_loaded(self.slots, sizing.capabilities)
+            gate = self.gates.get((self.swarm_id, first.limit_set))
+            bench = _least_loaded(self.slots, sizing.capabilities, gate)
             level = self._level(first)
             if bench is None:
-                self.position += 1  # no agent can take it now; others may be taken
+                self.position += 1  # no agent can or may take it now; others may be taken
                 self.levels[level] -= 1
                 continue
-            chunk = max(1, self.levels[level] // (2 * self.workers))
-            members = self._gather(first, min(sizing.members, spread, chunk))
+            most = min(sizing.members, spread, max(1, self.levels[level] // (2 * self.workers)))
+            if gate is not None:
+                most = min(most, gate.left(bench.slot.agent_id))
+            members = self._gather(first, most)
             self.levels[level] -= len(members)
             bench.take()
+            if gate is not None:
+                gate.take(bench.slot.agent_id, len(members))
             return Parcel(
                 self.swarm_id, first.definition_id, level, bench.slot.agent_id, tuple(members)
             )
@@ -153,6 +177,7 @@ class _Queue:
             if (
                 other.solo
                 or other.definition_id != first.definition_id
+                or other.limit_set != first.limit_set
                 or self._level(other) != level
                 or size + other.payload_bytes > MAX_ENVELOPE_BYTES
             ):
@@ -183,8 +208,12 @@ class _Bench:
         self.taken += 1
 
 
-def _least_loaded(benches: Sequence[_Bench], needed: frozenset[str]) -> _Bench | None:
+def _least_loaded(
+    benches: Sequence[_Bench], needed: frozenset[str], gate: Gate | None
+) -> _Bench | None:
     able = [b for b in benches if b.free and needed <= b.slot.capabilities]
+    if gate is not None:
+        able = [b for b in able if gate.left(b.slot.agent_id) > 0]
     return min(able, key=lambda b: (b.load, b.slot.agent_id)) if able else None
 
 
@@ -205,6 +234,7 @@ def choose(
     size_of: Callable[[int], Sizing],
     *,
     workers: int = 1,
+    gates: Gates = MappingProxyType({}),
 ) -> list[Parcel]:
     """Fill `room` envelopes from the swarms' candidates, the least served swarm first.
 
@@ -212,6 +242,7 @@ def choose(
     it: latency first, batching only under load. Towards the end of a level they shrink as well
     (guided self-scheduling, Polychronopoulos and Kuck 1987, for `workers` slots): otherwise one
     slot would begin the next level while members of this one still wait in another's envelope.
+    What a gate holds back is passed over, and hides nothing behind it.
     """
     if room <= 0:
         return []
@@ -225,6 +256,7 @@ def choose(
             order(found, shares[swarm].aging_step),
             [_Bench(slot) for slot in shares[swarm].slots],
             max(1, workers),
+            gates,
         )
         for swarm, found in candidates.items()
         if found

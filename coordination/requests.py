@@ -1,4 +1,4 @@
-"""What a submitter asks for."""
+"""What a submitter asks for, and who that is."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ class TaskRequest:
     on_conflict: Literal["existing", "reject"] = "existing"
     lane: str | None = None
     rank: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Who submits, for policies that count by that: the id of a user or of an API token."""
+
+    user: str = ""
+    token: str = ""
+
+
+NOBODY = Submitter()

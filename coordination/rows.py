@@ -32,13 +32,14 @@ class NewTask:
     unique_key: str | None = None
     not_before: datetime | None = None
     deadline: datetime | None = None
+    limit_set: int = 0
 
 
 COLUMNS = (
     "id", "tenant_id", "definition_id", "swarm_id", "pool", "priority", "rank", "status",
     "reason", "fence", "solo", "attempt", "waiting_on", "run_id", "lane_id", "unique_key",
     "payload", "payload_bytes", "has_references", "result_bytes", "not_before", "deadline",
-    "due_at", "created_at", "ready_at",
+    "due_at", "created_at", "ready_at", "limit_set",
 )  # fmt: skip
 _NAMES = ", ".join(COLUMNS)
 _COPY = f"COPY coordination_task ({_NAMES}) FROM STDIN"
@@ -76,7 +77,7 @@ def _values(task: NewTask, tenant_id: int, moment: str | None) -> tuple[Any, ...
         task.run_id.hex if task.run_id else None, task.lane_id, task.unique_key,
         task.payload.text if task.payload.inline else None, task.payload.size,
         '"$from"' in task.payload.text, 0, as_text(task.not_before), deadline, due, moment,
-        moment if task.status == Status.READY else None,
+        moment if task.status == Status.READY else None, task.limit_set,
     )  # fmt: skip
 
 

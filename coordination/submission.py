@@ -164,6 +164,7 @@ def _draft_one(
         unique_key=request.key,
         not_before=request.not_before,
         deadline=request.deadline,
+        limit_set=catalogue.limit_set(definition, swarm_id),
     ), []
 
 

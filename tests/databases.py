@@ -78,7 +78,7 @@ def _keep_rows():
     with connection.cursor() as cursor:
         for table in tables:
             cursor.execute(f"SELECT * FROM {table}")  # noqa: S608 - a table of ours
-            names = ", ".join(column[0] for column in cursor.description)
+            names = ", ".join(f'"{column[0]}"' for column in cursor.description)
             marks = ", ".join(["%s"] * len(cursor.description))
             rows = cursor.fetchall()
             if rows:

@@ -79,7 +79,7 @@ class TaskAdmin(ReadOnly, ScopedAdmin, KeysetAdmin):
             "Execution",
             {"fields": ("attempt", "fence", "claim", "agent_link", "worker_link", "waiting_on")},
         ),
-        ("Limits", {"fields": ("not_before", "deadline", "limit_keys", "cancel_requested_at")}),
+        ("Limits", {"fields": ("not_before", "deadline", "limit_set", "cancel_requested_at")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:

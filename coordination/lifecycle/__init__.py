@@ -20,6 +20,7 @@ from coordination.lifecycle.claiming import Claimed, claim, give_back
 from coordination.lifecycle.judging import judge
 from coordination.lifecycle.leading import (
     dispatch,
+    drop,
     expire,
     take_back_unclaimed,
     take_back_unpublished,
@@ -34,6 +35,7 @@ __all__ = [
     "cancel",
     "claim",
     "dispatch",
+    "drop",
     "expire",
     "finish",
     "give_back",

@@ -168,6 +168,30 @@ def expire(term: int) -> int:
     return len(ended)
 
 
+_DROP = f"""
+WITH picked AS (
+    SELECT t.id FROM coordination_task t
+    JOIN @rows(crowd, pool text, swarm_id bigint, priority integer, limit_set integer)
+      ON t.pool = crowd.pool AND t.swarm_id = crowd.swarm_id AND t.priority = crowd.priority
+     AND t.limit_set = crowd.limit_set
+    WHERE t.status = 'ready' ORDER BY t.id LIMIT %(limit)s @skip(t))
+UPDATE coordination_task SET status = 'cancelled', reason = 'limited', fence = fence + 1,
+    finished_at = @now, due_at = NULL
+WHERE id IN (SELECT id FROM picked) RETURNING {ENDED_COLUMNS}
+"""  # noqa: S608 - a constant
+
+
+@sql.retrying
+def drop(term: int, groups: Sequence[sql.Row]) -> int:
+    """Cancel what is ready in these groups: a policy says that it is not to wait."""
+    columns = ("pool", "swarm_id", "priority", "limit_set")
+    crowd = [{name: group[name] for name in columns} for group in groups]
+    with leading(term):
+        ended = ended_from(sql.fetch(_DROP, {"crowd": crowd, "limit": BATCH}))
+        settle(ended)
+    return len(ended)
+
+
 @contextmanager
 def leading(term: int) -> Iterator[None]:
     """A transaction that holds off a change of leader. Raises :class:`Deposed`."""

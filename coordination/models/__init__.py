@@ -1,7 +1,8 @@
 """The rows of coordination, their states and the moves between states.
 
 ``vocabulary`` holds statuses and TRANSITIONS, ``configuration`` what people write,
-``processes`` who works and leads, ``work`` the tasks and all that hangs on them.
+``processes`` who works and leads, ``work`` the tasks and all that hangs on them, ``limits`` who
+asked for limited ones.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from coordination.models.configuration import (
     Swarm,
     TaskDefinition,
 )
+from coordination.models.limits import LimitSet
 from coordination.models.processes import (
     Counter,
     Lease,
@@ -56,6 +58,7 @@ __all__ = [
     "Lane",
     "LaneEntry",
     "Lease",
+    "LimitSet",
     "LiveKey",
     "Outcome",
     "Pool",

@@ -91,7 +91,9 @@ class Task(models.Model):
     agent = unchecked(Agent, null=True)
     worker = unchecked(WorkerNode, null=True)
     unique_key = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: has none
-    limit_keys = models.JSONField(null=True)
+    limit_set = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Id of a LimitSet; 0: no policies when it was submitted."
+    )
     payload = models.JSONField(null=True, help_text="Inline up to 1 kB, else in TaskBody.")
     payload_bytes = models.PositiveIntegerField(default=0)
     has_references = models.BooleanField(default=False, help_text="Payload holds $from.")
@@ -112,12 +114,12 @@ class Task(models.Model):
         ordering: ClassVar[list[str]] = ["-id"]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
-                fields=["pool", "swarm", "priority", "ready_at"],
+                fields=["pool", "swarm", "priority", "limit_set", "ready_at"],
                 name="task_ready",
                 condition=Q(status=Status.READY),
             ),
             models.Index(
-                fields=["pool", "swarm", "priority", "-rank"],
+                fields=["pool", "swarm", "priority", "limit_set", "-rank"],
                 name="task_ready_ranked",
                 condition=Q(status=Status.READY, rank__gt=0),
             ),

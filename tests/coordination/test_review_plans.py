@@ -20,7 +20,7 @@ def test_looking_for_groups_that_wait_does_not_pass_over_the_backlog(definition,
     payload, swarm = encode({}), definition.default_swarm_id
     tasks = [NewTask(uuid7(), definition, swarm, 5, payload) for _ in range(BACKLOG)]
     rows.insert(tasks, tenant.pk, rows.database_now())
-    bound = {"pools": dispatch.POOL_ROWS, "levels": dispatch.LEVEL_ROWS}
+    bound = {"after": [dispatch.START], "most": 10}
     statement, parameters = sql._prepare(dispatch._GROUPS, bound)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE coordination_task")
