@@ -6,9 +6,11 @@ from collections.abc import Callable
 from timeit import default_timer
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kernels import attractor, dtw, embedding
+from kernels import attractor, dtw, embedding, vectors
 from kernels.compile import KERNELS
+from kernels.vectors import Codes
 
 _SAMPLES = 96
 """Enough for every stage of the analysis to run, few enough to take microseconds."""
@@ -22,6 +24,7 @@ def warm(clock: Callable[[], float] = default_timer) -> dict[str, float]:
     """
     wave = np.sin(np.arange(_SAMPLES) * 0.7) + 0.3 * np.sin(np.arange(_SAMPLES) * 1.9) ** 3
     pair = np.stack([wave, wave[::-1]])
+    small, four, signs = _codes(pair)
     calls: dict[str, Callable[[], object]] = {
         "attractor.delay_embed": lambda: attractor.delay_embed(wave, 3, 1),
         "attractor.permutation_entropy": lambda: attractor.permutation_entropy(wave),
@@ -35,6 +38,10 @@ def warm(clock: Callable[[], float] = default_timer) -> dict[str, float]:
         "dtw.dtw_distance bounded": lambda: dtw.dtw_distance(wave, wave[::-1], 3, 1.0),
         "dtw.nearest": lambda: dtw.nearest(wave, pair, 3, 1),
         "embedding.seed_features": lambda: embedding.seed_features(wave),
+        "vectors.top_k": lambda: vectors.top_k(small, wave, 1),
+        "vectors.top_k int4": lambda: vectors.top_k(four, wave, 1),
+        "vectors.top_k sign": lambda: vectors.top_k(signs, wave, 1),
+        "vectors.near_duplicates": lambda: vectors.near_duplicates(pair),
     }
     return {name: _seconds(call, clock) for name, call in calls.items()}
 
@@ -44,6 +51,10 @@ def ready() -> frozenset[str]:
     return frozenset(
         name for name, kernel in KERNELS.items() if getattr(kernel, "signatures", None)
     )
+
+
+def _codes(rows: NDArray[np.float64]) -> tuple[Codes, Codes, Codes]:
+    return vectors.quantize_int8(rows), vectors.quantize_int4(rows), vectors.sign_codes(rows)
 
 
 def _seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:

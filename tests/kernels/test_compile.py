@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 
-from kernels import attractor, dtw, embedding, warm
+from kernels import attractor, dtw, embedding, vectors, warm
 from kernels.compile import KERNELS, compiled_signatures
 from tests.kernels.strategies import in_other_clothes
 
@@ -48,6 +48,9 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
         dtw.nearest(other, [x, x[:50]], 4, 2)
         dtw.envelope(other, 3)
         embedding.seed_features(other)
+        for code in (vectors.quantize_int8, vectors.quantize_int4, vectors.sign_codes):
+            vectors.top_k(code([other, x]), other, np.int8(1), [True, False])
+        vectors.near_duplicates([other, x])
 
     after = {name: compiled_signatures(k) for name, k in KERNELS.items()}
     assert after == before
@@ -56,7 +59,7 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
 
 @compiled
 def test_warming_compiles_every_kernel_that_python_calls():
-    inlined = {"_build", "_select", "_insert"}
+    inlined = {"_build", "_select", "_insert", "_keep"}
 
     ticks = iter(range(1000))
     seconds = warm.warm(lambda: float(next(ticks)))
