@@ -6,7 +6,7 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from dashboard import views
+from dashboard import limits, views
 
 FAVICON = "dashboard/favicon.svg"
 
@@ -22,5 +22,10 @@ urlpatterns = [
     path("", views.page, name="dashboard"),
     path("board", views.board, name="dashboard-board"),
     path("feed", views.feed, name="dashboard-feed"),
+    path("limits/", limits.page, name="limits-page"),
+    path("limits/board", limits.board, name="limits-board"),
+    path("limits/<int:policy_id>/", limits.policy_page, name="limits-policy"),
+    path("limits/<int:policy_id>/board", limits.policy_board, name="limits-policy-board"),
+    path("limits/<int:policy_id>/answer", limits.answer, name="limits-answer"),
     path("favicon.ico", Favicon.as_view(), name="favicon"),
 ]

@@ -27,8 +27,8 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 def page(request: HttpRequest) -> HttpResponse:
     """The whole page, with everything on it: it is readable without a script."""
     tenant = tenant_of(request)
-    context = {"board": board_of(tenant), "choices": choices_of(request)}
-    return _fresh(render(request, "dashboard/page.html", context))
+    context = {"board": board_of(tenant), "tenant": tenant, "choices": choices_of(request)}
+    return fresh(render(request, "dashboard/page.html", context))
 
 
 @require_safe
@@ -41,7 +41,7 @@ def board(request: HttpRequest) -> HttpResponse:
     began = time.perf_counter()
     answer = render(request, "dashboard/board.html", {"board": board_of(tenant_of(request))})
     FEED.note_pull(time.perf_counter() - began)
-    return _fresh(answer)
+    return fresh(answer)
 
 
 @require_safe
@@ -61,7 +61,7 @@ def feed(request: HttpRequest) -> HttpResponseBase:
     answer = StreamingHttpResponse(FEED.stream(), content_type="text/event-stream; charset=utf-8")
     answer["X-Accel-Buffering"] = "no"
     answer["Content-Encoding"] = "identity"
-    return _fresh(answer)
+    return fresh(answer)
 
 
 def _let_go_of_databases() -> None:
@@ -71,6 +71,7 @@ def _let_go_of_databases() -> None:
             connection.close()
 
 
-def _fresh(answer: Answer) -> Answer:
+def fresh(answer: Answer) -> Answer:
+    """The answer, to be kept by nobody."""
     patch_cache_control(answer, no_store=True, private=True)
     return answer

@@ -78,6 +78,21 @@ class PolicyView:
     keys: tuple[KeyLevel, ...] = ()
 
     @property
+    def allowed_s(self) -> float:
+        """Units allowed per second."""
+        return self.seen.rate("allowed")
+
+    @property
+    def denied_s(self) -> float:
+        """Units denied per second."""
+        return self.seen.rate("denied")
+
+    @property
+    def shadowed_s(self) -> float:
+        """Units per second that a shadow would have denied."""
+        return self.seen.rate("shadowed")
+
+    @property
     def lowest(self) -> KeyLevel | None:
         """The key that has least left."""
         known = [each for each in self.keys if each.state is not None]
