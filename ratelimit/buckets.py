@@ -25,4 +25,8 @@ class Bucket:
     shadow: bool = False
     """Counts, never denies."""
     tenant: str = ""
-    """Where the key lives under `shard_by="tenant"`; empty: a bucket of all tenants."""
+    """Whose counts it belongs to, and where it lives under `shard_by="tenant"`; empty: all's."""
+
+    def __hash__(self) -> int:
+        # Hashed on every decision; the two strings tell buckets apart and know their hashes.
+        return hash((self.name, self.key))

@@ -1,15 +1,21 @@
-"""What a limiter answers: values without a connection, safe to keep, compare and print."""
+"""What a limiter answers: values without a connection, safe to keep, compare and print.
+
+`BucketState` and `Decision` are named tuples and not frozen dataclasses because one of each is
+made for every decision: a frozen dataclass takes three times as long to make, which was a tenth
+of the decision.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from ratelimit.buckets import Bucket
 
 
-@dataclass(frozen=True, slots=True)
-class BucketState:
-    """One bucket after a decision; seconds are from that moment on, by the server's clock."""
+class BucketState(NamedTuple):
+    """One bucket after a decision; seconds count from that moment, by the server's clock."""
 
     name: str
     remaining: int
@@ -21,7 +27,9 @@ class BucketState:
     never: bool = False
     """More was asked for than the burst holds."""
     shadow: bool = False
+    """Counts, never denies."""
     limit: int = 0
+    """Units per period."""
 
     @property
     def short(self) -> bool:
@@ -29,8 +37,7 @@ class BucketState:
         return self.never or self.retry_after is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether all buckets together allow it. All were charged, or none."""
 
     allowed: bool
@@ -51,6 +58,7 @@ class Decision:
     wait: float = 0.0
     """Seconds from the decision to the time slot it was given (`wait` mode)."""
     per_bucket: tuple[BucketState, ...] = ()
+    """In the order of the buckets that were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,13 @@ class Reservation:
 
     @property
     def allowed(self) -> bool:
+        """Whether it was charged at all."""
         return self.decision.allowed
+
+
+UNLIMITED = Decision(True, 0, 0, None, 0.0)  # what no bucket allows or denies
+
+_least = attrgetter("remaining")
 
 
 def combine(
@@ -82,9 +96,9 @@ def combine(
 ) -> Decision:
     """One decision from the states of its buckets; `allowed` is what was done."""
     if not states:
-        return Decision(True, 0, 0, None, 0.0, degraded=degraded)
+        return UNLIMITED._replace(degraded=degraded)
     binding = [state for state in states if not state.shadow] or list(states)
-    tightest = min(binding, key=_remaining)
+    tightest = min(binding, key=_least)
     short = [] if allowed else [state for state in binding if state.short]
     never = any(state.never for state in short)
     waits = [state.retry_after for state in short if state.retry_after is not None]
@@ -100,7 +114,3 @@ def combine(
         wait=wait,
         per_bucket=states,
     )
-
-
-def _remaining(state: BucketState) -> int:
-    return state.remaining

@@ -1,15 +1,21 @@
-"""Without Redis: when to stop asking, and what to answer meanwhile.
+"""Without Redis: what each policy lets pass, and what is owed to Redis for it.
 
-Each policy says what it does: `deny`, `allow`, or `local`: this process's share of the quota,
-limit ÷ expected workers, so that all of them together admit at most `burst + rate · T`. What was
-admitted is kept and charged when Redis is back.
+`deny` lets nothing pass, `allow` everything, `local` this process's share of the quota: limit and
+burst ÷ expected workers. From the moment Redis is away, all processes together admit at most
+`burst + rate · T`, as long as no more of them live than were expected. A burst below the number
+of workers leaves each less than one unit: then a process starts empty and admits its first unit
+when its share of the rate has made one, which keeps the sum within `rate · T`.
+
+Whatever passed is owed and charged when Redis is back, so that the rate holds over the outage.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from fractions import Fraction
+from dataclasses import replace
+from functools import lru_cache
 
 from ratelimit import level
 from ratelimit.buckets import Bucket
@@ -17,7 +23,9 @@ from ratelimit.decision import BucketState, Decision, Grant, Reservation, combin
 from ratelimit.quota import LONGEST_PERIOD_US, Quota
 
 MOST_BUCKETS = 10_000
+"""Subjects that one process counts without Redis; a further one is denied until some refill."""
 _NS_IN_US = 1_000
+_ASK_AGAIN_S = 1.0  # what a denied caller is told when nobody knows
 
 
 def monotonic_us() -> int:
@@ -26,89 +34,158 @@ def monotonic_us() -> int:
 
 
 class Local:
-    """This process's shares, and what it owes."""
+    """This process's shares and what it owes. Threads may share it."""
 
     def __init__(self, workers: int, now_us: Callable[[], int] = monotonic_us) -> None:
-        self._workers = max(1, workers)
+        self.workers = max(1, workers)
+        self.owing = False
         self._now_us = now_us
-        self._ends: dict[tuple[str, str], Fraction] = {}
-        self._owed: dict[tuple[str, str], tuple[Bucket, int]] = {}
+        self._lock = threading.RLock()
+        self._full_at: dict[Bucket, int] = {}  # in parts of the share's 1/units µs
+        self._owed: dict[Bucket, int] = {}
+        self._held: dict[Bucket, int] = {}
+        self._settled: dict[str, None] = {}
 
     def acquire(self, buckets: Sequence[Bucket], cost: int) -> Decision:
         """All or none, as each bucket's policy says."""
-        states = tuple(self._look(bucket, cost) for bucket in buckets)
-        allowed = not any(s.short and not s.shadow for s in states)
-        if allowed and cost:
-            for bucket, state in zip(buckets, states, strict=True):
-                if not state.short:
-                    self._spend(bucket, cost)
+        with self._lock:
+            states = tuple([self._look(bucket, cost) for bucket in buckets])
+            allowed = not any(state.short and not state.shadow for state in states)
+            if allowed and cost:
+                for bucket, state in zip(buckets, states, strict=True):
+                    if not state.short:
+                        self._spend(bucket, cost)
         return combine(states, allowed=allowed, degraded=True)
 
     def take(self, bucket: Bucket, at_most: int) -> Grant:
         """As many units as the policy lets pass."""
-        state = self._look(bucket, 1)
-        granted = at_most if bucket.without_redis == "allow" else min(at_most, state.remaining)
-        if granted > 0:
-            self._spend(bucket, granted)
-        retry_after = None if granted >= at_most else self._look(bucket, 1).retry_after
-        return Grant(max(0, granted), retry_after, degraded=True)
+        with self._lock:
+            free = bucket.without_redis == "allow"
+            granted = at_most if free else max(0, min(at_most, self._look(bucket, 1).remaining))
+            if granted:
+                self._spend(bucket, granted)
+            if granted == at_most or bucket.shadow:
+                return Grant(at_most, None, degraded=True)
+            return Grant(granted, self._look(bucket, 1).retry_after, degraded=True)
 
     def state(self, bucket: Bucket) -> BucketState:
         """As far as this process knows."""
-        return self._look(bucket, 1)
+        with self._lock:
+            return self._look(bucket, 1)
 
     def settle(self, reservation: Reservation, change: int) -> bool:
-        """Correct what is owed for a reservation that was made without Redis."""
-        self.adjust(reservation.buckets, change)
+        """Correct, once, what is owed for a reservation that was made without Redis."""
+        with self._lock:
+            if reservation.id in self._settled:
+                return False
+            if len(self._settled) >= MOST_BUCKETS:
+                del self._settled[next(iter(self._settled))]
+            self._settled[reservation.id] = None
+            self.owe(reservation.buckets, change)
         return True
 
-    def adjust(self, buckets: Sequence[Bucket], units: int) -> None:
-        """Remember a charge or a refund that Redis did not hear of."""
-        for bucket in buckets:
-            self._owe(bucket, units)
+    def enter(self, buckets: Sequence[Bucket]) -> Decision:
+        """A place in every bucket, or none: of this process's share of the places."""
+        with self._lock:
+            states = tuple([self._places(bucket) for bucket in buckets])
+            allowed = not any(state.short and not state.shadow for state in states)
+            if allowed:
+                for bucket in buckets:
+                    self._held[bucket] = self._held.get(bucket, 0) + 1
+        return combine(states, allowed=allowed, degraded=True)
+
+    def leave(self, buckets: Sequence[Bucket]) -> None:
+        """Give back what `enter` gave."""
+        with self._lock:
+            for bucket in buckets:
+                self._held[bucket] = self._held.get(bucket, 0) - 1
+                if self._held[bucket] < 1:
+                    del self._held[bucket]
+
+    def owe(self, buckets: Sequence[Bucket], units: int) -> None:
+        """Remember a charge, or a refund (−), that Redis has not heard of."""
+        with self._lock:
+            for bucket in buckets:
+                if bucket in self._owed or len(self._owed) < MOST_BUCKETS:
+                    self._owed[bucket] = self._owed.get(bucket, 0) + units
+                    self.owing = True
+
+    def debts(self) -> list[tuple[Bucket, int]]:
+        """What Redis is to be told, handed out once; the caller tells it."""
+        with self._lock:
+            owed, self._owed, self.owing = self._owed, {}, False
+        return [(bucket, units) for bucket, units in owed.items() if units]
 
     def forget(self, bucket: Bucket) -> None:
-        """A reset bucket starts anew here too."""
-        self._ends.pop((bucket.name, bucket.key), None)
-        self._owed.pop((bucket.name, bucket.key), None)
-
-    def settle_up(self) -> list[tuple[Bucket, int]]:
-        """What Redis is to be told, once; the caller tells it."""
-        owed, self._owed = self._owed, {}
-        return [entry for entry in owed.values() if entry[1]]
-
-    def share(self, quota: Quota) -> Quota:
-        """One worker's part of a quota; at least one unit at once, or it would never pass."""
-        period_us = min(quota.period_us * self._workers, LONGEST_PERIOD_US)
-        return Quota(quota.limit, period_us, max(1, quota.burst // self._workers))
+        """A bucket that was reset starts anew here too."""
+        with self._lock:
+            self._full_at.pop(bucket, None)
+            self._owed.pop(bucket, None)
 
     def _look(self, bucket: Bucket, cost: int) -> BucketState:
+        if bucket.unit == "concurrency":
+            return self._places(bucket)
         quota = bucket.quota
         if bucket.without_redis == "allow":
             return BucketState(
-                bucket.name, quota.burst, 0.0, None, False, bucket.shadow, quota.limit
+                bucket.name, quota.burst, 0.0, shadow=bucket.shadow, limit=quota.limit
             )
-        if bucket.without_redis == "deny":
-            return BucketState(bucket.name, 0, 1.0, 1.0, False, bucket.shadow, quota.limit)
-        share = self.share(quota)
-        own = Bucket(bucket.name, bucket.key, share, shadow=bucket.shadow)
-        return level.state(own, self._parts(bucket, share), cost, charged=False)
+        own = share(quota, self.workers)
+        if bucket.without_redis == "deny" or not self._known(bucket, own):
+            return BucketState(
+                bucket.name, 0, _ASK_AGAIN_S, _ASK_AGAIN_S, False, bucket.shadow, quota.limit
+            )
+        ahead = max(0, self._full_at[bucket] - self._now_us() * own.units)
+        state = level.state_of(replace(bucket, quota=own), ahead, cost, charged=False)
+        return state._replace(limit=quota.limit, never=cost > quota.burst)
 
-    def _parts(self, bucket: Bucket, share: Quota) -> int:
-        ahead = self._ends.get((bucket.name, bucket.key), Fraction()) - self._now_us()
-        return max(0, -(-ahead.numerator * share.units // ahead.denominator))
+    def _places(self, bucket: Bucket) -> BucketState:
+        places = {
+            "allow": bucket.quota.limit,
+            "deny": 0,
+            "local": bucket.quota.limit // self.workers,
+        }[bucket.without_redis]
+        free = places - self._held.get(bucket, 0)
+        short = free < 1 and bucket.without_redis != "allow"
+        return BucketState(
+            bucket.name,
+            free,
+            0.0,
+            _ASK_AGAIN_S if short else None,
+            False,
+            bucket.shadow,
+            bucket.quota.limit,
+        )
+
+    def _known(self, bucket: Bucket, own: Quota) -> bool:
+        if bucket in self._full_at:
+            return True
+        now_us = self._now_us()
+        if len(self._full_at) >= MOST_BUCKETS:
+            # A full bucket and an unknown one are alike.
+            self._full_at = {
+                known: full_at
+                for known, full_at in self._full_at.items()
+                if full_at > now_us * share(known.quota, self.workers).units
+            }
+        if len(self._full_at) >= MOST_BUCKETS:
+            return False
+        starts_empty = bucket.quota.burst < self.workers
+        self._full_at[bucket] = now_us * own.units + (own.full if starts_empty else 0)
+        return True
 
     def _spend(self, bucket: Bucket, units: int) -> None:
-        share = self.share(bucket.quota)
-        key = (bucket.name, bucket.key)
-        start = max(self._ends.get(key, Fraction()), Fraction(self._now_us()))
-        if len(self._ends) >= MOST_BUCKETS:
-            self._ends.pop(next(iter(self._ends)))
-        self._ends[key] = start + Fraction(units * share.micros, share.units)
-        self._owe(bucket, units)
+        own = share(bucket.quota, self.workers)
+        if bucket in self._full_at:
+            start = max(self._full_at[bucket], self._now_us() * own.units)
+            self._full_at[bucket] = start + units * own.micros
+        self.owe((bucket,), units)
 
-    def _owe(self, bucket: Bucket, units: int) -> None:
-        key = (bucket.name, bucket.key)
-        if key not in self._owed and len(self._owed) >= MOST_BUCKETS:
-            return
-        self._owed[key] = (bucket, self._owed.get(key, (bucket, 0))[1] + units)
+
+@lru_cache(maxsize=1024)
+def share(quota: Quota, workers: int) -> Quota:
+    """One worker's part of a quota, rounded down; at least one unit at once."""
+    burst = max(1, quota.burst // workers)
+    if quota.period_us * workers <= LONGEST_PERIOD_US:
+        return Quota(quota.limit, quota.period_us * workers, burst)
+    return Quota(max(1, quota.limit // workers), quota.period_us, burst)

@@ -8,60 +8,58 @@ no bound, so all products are made here and the scripts only add, compare and ca
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 
 from ratelimit.buckets import Bucket
-from ratelimit.decision import BucketState
+from ratelimit.decision import UNLIMITED, BucketState, Decision, Grant, combine
 from ratelimit.quota import LONGEST_FILL_US, SECOND_US, Quota
 
 Texts = tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
 def charge_texts(quota: Quota, cost: int, patience_us: int, *, shadow: bool) -> Texts:
     """The seven arguments of acquire.lua for one bucket."""
     charge = cost * quota.micros
-    slack = (quota.burst - cost) * quota.micros
+    slack = quota.full - charge
     if cost <= quota.burst:
         slack += patience_us * quota.units
     return (
-        ratio_text(quota),
-        str(quota.units),
-        *split(charge, quota),
-        *split(slack, quota),
+        *rate_texts(quota),
+        *_split(charge, quota),
+        *_split(slack, quota),
         "1" if shadow else "0",
     )
 
 
-@lru_cache(maxsize=4096)
 def take_texts(quota: Quota, at_most: int) -> Texts:
     """The seven arguments of take.lua for one bucket."""
-    full = quota.burst * quota.micros
-    return (
-        ratio_text(quota),
-        str(quota.units),
-        *split(quota.micros, quota),
-        *split(full, quota),
-        str(min(at_most, quota.burst)),
-    )
+    one, full = _split(quota.micros, quota), _split(quota.full, quota)
+    return (*rate_texts(quota), *one, *full, str(min(at_most, quota.burst)))
 
 
-@lru_cache(maxsize=4096)
 def adjust_texts(quota: Quota, units: int) -> Texts:
     """The five arguments of adjust.lua for one bucket: charge (+) or give back (−) `units`."""
     sign = "-1" if units < 0 else "1"
-    return (ratio_text(quota), str(quota.units), sign, *split(abs(units) * quota.micros, quota))
+    return (*rate_texts(quota), sign, *_split(abs(units) * quota.micros, quota))
 
 
-def ratio_text(quota: Quota) -> str:
-    """The rate as the scripts store it beside the level it belongs to."""
-    return f"{quota.units}/{quota.micros}"
+def rate_texts(quota: Quota) -> Texts:
+    """The rate as the scripts store it beside the level it belongs to, and its denominator."""
+    return (f"{quota.units}/{quota.micros}", str(quota.units))
 
 
-def split(parts: int, quota: Quota) -> tuple[str, str]:
-    """Whole microseconds (rounded down) and the parts that remain."""
+def _split(parts: int, quota: Quota) -> Texts:
     whole, part = divmod(parts, quota.units)
     return str(whole), str(part)
+
+
+def checked_cost(cost: int, quota: Quota) -> int:
+    """The cost itself. Raises ValueError when it is no number of units that can be counted."""
+    if type(cost) is not int or cost < 0:
+        raise ValueError(f"cost: {cost!r} is not a whole number from 0 on")
+    if cost * quota.micros > LONGEST_FILL_US * quota.units:
+        raise ValueError(f"cost: {cost} would take more than ten years to refill")
+    return cost
 
 
 def parts_of(whole: int, part: int, quota: Quota) -> int:
@@ -69,37 +67,99 @@ def parts_of(whole: int, part: int, quota: Quota) -> int:
     return whole * quota.units + part
 
 
-def seconds(parts: int, quota: Quota) -> float:
-    """Parts as seconds, rounded up to a microsecond: a retry after it is never too early."""
-    return -(-parts // quota.units) / SECOND_US if parts > 0 else 0.0
+def decide(buckets: Sequence[Bucket], cost: int, reply: Sequence[int]) -> Decision:
+    """The decision that acquire.lua replied. The usual case is written out: it is the hot path."""
+    if reply[0] != 1:
+        return judge(buckets, cost, reply[1:], allowed=False)
+    states, least, full_after, at = [], None, 0.0, 1
+    for bucket in buckets:
+        quota = bucket.quota
+        micros, units = quota.micros, quota.units
+        parts = reply[at] * units + reply[at + 1] + cost * micros
+        remaining = (quota.full - parts) // micros
+        if bucket.shadow or remaining < 0:
+            return judge(buckets, cost, reply[1:], allowed=True)
+        reset_after = -(-parts // units) / SECOND_US
+        state = BucketState(bucket.name, remaining, reset_after, None, False, False, quota.limit)
+        states.append(state)
+        if least is None or remaining < least.remaining:
+            least = state
+        full_after = max(full_after, reset_after)
+        at += 2
+    if least is None:
+        return UNLIMITED
+    return Decision(
+        True, least.remaining, least.limit, None, full_after, (), False, False, 0.0, tuple(states)
+    )
 
 
-def shortage(parts: int, quota: Quota, cost: int) -> int:
-    """Parts that must drain before `cost` fits; zero or less when it fits."""
-    return parts - (quota.burst - cost) * quota.micros
+def judge(buckets: Sequence[Bucket], cost: int, leads: Sequence[int], *, allowed: bool) -> Decision:
+    """The decision on levels as they were before; `allowed` says whether they were charged."""
+    states, wait = [], 0.0
+    for i, bucket in enumerate(buckets):
+        quota = bucket.quota
+        parts = parts_of(leads[2 * i], leads[2 * i + 1], quota)
+        missing = parts + cost * quota.micros - quota.full
+        charged = allowed and (missing <= 0 or not bucket.shadow)
+        if charged and cost:
+            wait = max(wait, _seconds(missing, quota))
+        states.append(state_of(bucket, parts, cost, charged=charged))
+    return combine(tuple(states), allowed=allowed, wait=wait)
 
 
-def state(bucket: Bucket, parts: int, cost: int, *, charged: bool) -> BucketState:
+def seen(buckets: Sequence[Bucket], reply: Sequence[int]) -> list[BucketState]:
+    """The states that peek.lua replied, or slot.lua for buckets of places."""
+    if buckets[0].unit == "concurrency":
+        return [place_of(b, *reply[1 + 2 * i : 3 + 2 * i]) for i, b in enumerate(buckets)]
+    return [
+        state_of(b, parts_of(reply[2 * i], reply[2 * i + 1], b.quota), 1, charged=False)
+        for i, b in enumerate(buckets)
+    ]
+
+
+def place_of(bucket: Bucket, held: int, first_us: int) -> BucketState:
+    """How many places are free; `first_us` is the time until the first holder is given up."""
+    free = bucket.quota.limit - held
+    after = first_us / SECOND_US
+    return BucketState(
+        bucket.name,
+        free,
+        after if held else 0.0,
+        after if free < 1 else None,
+        False,
+        bucket.shadow,
+        bucket.quota.limit,
+    )
+
+
+def state_of(bucket: Bucket, parts: int, cost: int, *, charged: bool) -> BucketState:
     """What to tell of a bucket that stood at `parts` when `cost` was asked for."""
     quota = bucket.quota
     never = cost > quota.burst
-    missing = shortage(parts, quota, cost)
-    after = parts + cost * quota.micros if charged else parts
+    charge = cost * quota.micros
+    missing = parts + charge - quota.full
+    after = parts + charge if charged else parts
     return BucketState(
         bucket.name,
-        (quota.burst * quota.micros - after) // quota.micros,
-        seconds(after, quota),
-        seconds(missing, quota) if missing > 0 and not never else None,
+        (quota.full - after) // quota.micros,
+        _seconds(after, quota),
+        _seconds(missing, quota) if missing > 0 and not never else None,
         never,
         bucket.shadow,
         quota.limit,
     )
 
 
-def checked_cost(cost: int, quota: Quota) -> int:
-    """The cost itself. Raises ValueError when it is no number of units that can be counted."""
-    if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
-        raise ValueError(f"cost: {cost!r} is not a whole number from 0 on")
-    if cost * quota.micros > LONGEST_FILL_US * quota.units:
-        raise ValueError(f"cost: {cost} would take more than ten years to refill")
-    return cost
+def grant_of(bucket: Bucket, at_most: int, reply: Sequence[int]) -> Grant:
+    """What take.lua replied."""
+    granted, whole, part = reply
+    if granted >= at_most or bucket.shadow:
+        return Grant(at_most, None)
+    quota = bucket.quota
+    parts = parts_of(whole, part, quota) + (granted + 1) * quota.micros
+    return Grant(granted, _seconds(parts - quota.full, quota))
+
+
+def _seconds(parts: int, quota: Quota) -> float:
+    """Parts as seconds, rounded up to a microsecond: a retry after it is never too early."""
+    return -(-parts // quota.units) / SECOND_US if parts > 0 else 0.0

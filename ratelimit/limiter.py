@@ -1,4 +1,4 @@
-"""The limiter: what a bucket allows, decided in one round trip, exact across replicas."""
+"""The limiter: what buckets allow, decided in one round trip, exact across replicas."""
 
 from __future__ import annotations
 
@@ -9,39 +9,77 @@ from typing import TypeVar
 import redis
 from redis.exceptions import RedisError
 
+from ratelimit.breaker import PROBE_EVERY_S, Breaker, Prober
 from ratelimit.buckets import Bucket
+from ratelimit.calls import Calls
 from ratelimit.decision import BucketState, Decision, Grant, Reservation
 from ratelimit.degraded import Local
 from ratelimit.keys import Keys
-from ratelimit.plans import Ask, Pause, Plan, Plans, Replies, Request
+from ratelimit.level import decide
+from ratelimit.plans import Ask, Pause, Plan, Plans, Request
 from ratelimit.scripts import PRODUCTION, Scripts
-from ratelimit.wire import Wire
+from ratelimit.slots import LIFE_S, Heartbeat, Slot, SlotPlan
+from ratelimit.wire import Replies, connect
 
 T = TypeVar("T")
 BUDGET_S = 0.002
+"""How long a decision waits for Redis before its policies decide without it."""
+WORKERS = 8
 RESERVATION_S = 3600.0
+PATIENCE_S = 1.0
+"""How long the thread that pays debts waits, whom nobody waits for."""
+_DEBTS_AT_ONCE = 100
+AWAY = (RedisError, OSError)
 
 
 class Limiter:
-    """Decides on a redis-py client. No error of Redis reaches a caller: see `degraded`."""
+    """Decides on a redis-py client, of one server or of a cluster; threads share it, forks too.
+
+    No error of Redis reaches a caller: without it, policies say what passes (`degraded`), and
+    `workers` says among how many processes a local share is divided. A ValueError tells of a
+    cost that cannot be counted.
+    """
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: redis.Redis | redis.RedisCluster,
         *,
         keys: Keys | None = None,
         scripts: Scripts = PRODUCTION,
-        workers: int = 8,
+        workers: int = WORKERS,
         budget_s: float = BUDGET_S,
+        probe_every_s: float = PROBE_EVERY_S,
     ) -> None:
-        self._wire = Wire(client, budget_s)
-        self._plans = Plans(keys or Keys(), scripts, Local(workers))
+        self._client = client
+        self._wire = connect(client, budget_s)
+        self._calls = Calls(keys or Keys(), scripts)
+        self.alone = Local(workers)
+        self.breaker = Breaker()
+        self._plans = Plans(self._calls, self.alone)
+        self._prober = Prober(self._revive, probe_every_s)
+        self._heartbeat = Heartbeat(self._drive)
+        self._one_step = not self._calls.keys.shard_by
 
+    # --- spending ---------------------------------------------------------------------------
     def acquire(
         self, buckets: Sequence[Bucket], cost: int = 1, *, wait: float | None = None
     ) -> Decision:
-        """Charge `cost` to all buckets or to none; sleep up to `wait` seconds for the slot."""
-        return self._drive(self._plans.acquire(buckets, cost, wait or 0.0))
+        """Charge `cost` to all buckets or to none.
+
+        With `wait`, a request that does not fit now is given the next free time slot if that is
+        at most so many seconds away, first come first served, and this sleeps until then.
+        """
+        if wait or not self._one_step or self.breaker.open or not buckets:
+            return self._drive(self._plans.acquire(buckets, cost, wait or 0.0))
+        # The usual case, written out: it is the hot path. The plan does the same.
+        try:
+            reply = self._wire.ask(self._calls.charge(tuple(buckets), cost, 0))
+        except AWAY as error:
+            self._failed(error)
+            return self.alone.acquire(buckets, cost)
+        if self.breaker.failures or self.alone.owing:
+            self._answered()
+        return decide(buckets, cost, reply)
 
     def acquire_many(self, requests: Sequence[Request]) -> list[Decision]:
         """One decision for each (buckets, cost), in one round trip."""
@@ -55,40 +93,62 @@ class Limiter:
         """`take` for several buckets, in one round trip."""
         return self._drive(self._plans.take_many(wishes))
 
+    def refund(self, buckets: Sequence[Bucket], cost: int) -> bool:
+        """Give `cost` units back to every bucket. False: it will be done when Redis is back."""
+        return self._drive(self._plans.adjust(buckets, -cost))
+
+    # --- looking ----------------------------------------------------------------------------
     def peek(self, buckets: Sequence[Bucket]) -> Decision:
-        """What `acquire` with cost 0 would answer; changes nothing."""
-        return self._drive(self._plans.acquire(buckets, 0, 0.0))
+        """What `acquire` with cost 0 answers: allowed unless one is in debt; changes nothing."""
+        return self.acquire(buckets, 0)
 
     def peek_many(self, buckets: Sequence[Bucket]) -> list[BucketState]:
         """The state of each bucket, `retry_after` being for one unit; one round trip."""
         return self._drive(self._plans.peek_many(buckets))
 
+    def reset(self, buckets: Sequence[Bucket]) -> bool:
+        """Fill the buckets up and let go of their slots. False: Redis is away."""
+        return self._drive(self._plans.reset(buckets))
+
+    @property
+    def degraded(self) -> bool:
+        """Whether decisions are made without Redis at the moment."""
+        return self.breaker.open
+
+    # --- reserving --------------------------------------------------------------------------
     def reserve(
         self, buckets: Sequence[Bucket], estimate: int, *, life_s: float = RESERVATION_S
     ) -> Reservation:
-        """Charge an estimate that `settle` corrects; unsettled after `life_s`, it stays."""
+        """Charge an estimate that `settle` corrects; if nobody has in `life_s`, it stays."""
         return self._drive(self._plans.reserve(buckets, estimate, life_s))
 
-    def settle(self, reservation: Reservation, actual: int) -> bool:
-        """Replace the estimate by what it was; the second time changes nothing."""
+    def settle(self, reservation: Reservation | str, actual: int) -> bool:
+        """Replace the estimate by what it was, as a debt if it was more.
+
+        False when there is nothing to settle: it was settled before, has expired, was not
+        allowed, or Redis is away (the estimate stays charged).
+        """
         return self._drive(self._plans.settle(reservation, actual))
 
-    def cancel(self, reservation: Reservation) -> bool:
-        """Give the whole estimate back."""
-        return self.settle(reservation, 0)
+    def cancel(self, reservation: Reservation | str) -> bool:
+        """Give the whole estimate back; the same as settling at 0."""
+        return self._drive(self._plans.settle(reservation, 0))
 
-    def refund(self, buckets: Sequence[Bucket], cost: int) -> bool:
-        """Give `cost` units back to every bucket."""
-        return self._drive(self._plans.refund(buckets, cost))
-
-    def reset(self, buckets: Sequence[Bucket]) -> bool:
-        """Fill the buckets up."""
-        return self._drive(self._plans.reset(buckets))
+    # --- holding ----------------------------------------------------------------------------
+    def slot(self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float = LIFE_S) -> Slot:
+        """A place in every bucket for a `with` block; `slot.decision` says if it was got."""
+        entering = SlotPlan(self._plans, tuple(buckets), life_s)
+        return Slot(entering, wait, self._drive, self._heartbeat)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Pay what is owed, if Redis is there, and give the connections back."""
+        self._prober.stop()
+        self._heartbeat.stop()
+        if self.alone.owing and not self.breaker.open:
+            self._pay()
         self._wire.close()
 
+    # --- driving ----------------------------------------------------------------------------
     def _drive(self, plan: Plan[T]) -> T:
         try:
             step = next(plan)
@@ -96,20 +156,65 @@ class Limiter:
                 if isinstance(step, Ask):
                     step = plan.send(self._ask(step))
                 else:
-                    step = self._pause(plan, step)
+                    step = self._sleep(plan, step)
         except StopIteration as done:
             result: T = done.value
             return result
 
-    def _pause(self, plan: Plan[T], step: Pause) -> Ask | Pause:
+    def _sleep(self, plan: Plan[T], step: Pause) -> Ask | Pause:
         try:
             time.sleep(step.seconds)
-        except BaseException as error:  # noqa: BLE001 - the plan refunds and raises it again
+        except BaseException as error:  # noqa: BLE001 - the plan gives back and raises it again
             return plan.throw(error)
         return plan.send(None)
 
-    def _ask(self, ask: Ask) -> Replies:
-        try:
-            return self._wire.run(ask.commands)
-        except (RedisError, OSError):
+    def _ask(self, ask: Ask) -> Replies | None:
+        if self.breaker.open:
+            self._prober.ensure()  # a fork leaves the thread behind
             return None
+        try:
+            replies = self._wire.run(ask.commands)
+        except AWAY as error:
+            self._failed(error)
+            return None
+        self._answered()
+        return replies
+
+    def _failed(self, error: BaseException) -> None:
+        if self.breaker.failed(error):
+            self._wire.close()
+            self._prober.ensure()
+
+    def _answered(self) -> None:
+        self.breaker.succeeded()
+        if self.alone.owing:
+            self._prober.ensure()  # it pays, so that no caller's time is spent on it
+
+    def _revive(self) -> bool:
+        """Whether Redis is back; then what was admitted without it has been charged."""
+        try:
+            self._client.ping()
+        except AWAY:
+            return False
+        if not self._pay():
+            return False
+        self.breaker.succeeded()
+        return True
+
+    def _pay(self) -> bool:
+        """Charge what is owed, with patience and past the breaker."""
+        debts = self.alone.debts()
+        wire = connect(self._client, PATIENCE_S)
+        try:
+            while debts:
+                some = debts[:_DEBTS_AT_ONCE]
+                wire.run([self._calls.adjust((bucket,), units) for bucket, units in some])
+                del debts[:_DEBTS_AT_ONCE]
+        except AWAY:
+            # What was sent last may have been charged: it is charged twice rather than never.
+            for bucket, units in debts:
+                self.alone.owe((bucket,), units)
+            return False
+        finally:
+            wire.close()
+        return True

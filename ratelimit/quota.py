@@ -29,6 +29,8 @@ class Quota:
     units: int = field(init=False, repr=False, compare=False)
     """The rate, reduced, is `units` per `micros`."""
     micros: int = field(init=False, repr=False, compare=False)
+    full: int = field(init=False, repr=False, compare=False)
+    """The burst in parts of 1/units µs: the time it takes to refill."""
 
     def __post_init__(self) -> None:
         _within("limit", self.limit, MOST_LIMIT)
@@ -37,7 +39,8 @@ class Quota:
         shared = gcd(self.limit, self.period_us)
         object.__setattr__(self, "units", self.limit // shared)
         object.__setattr__(self, "micros", self.period_us // shared)
-        if self.burst * self.micros > LONGEST_FILL_US * self.units:
+        object.__setattr__(self, "full", self.burst * self.micros)
+        if self.full > LONGEST_FILL_US * self.units:
             raise ValueError(
                 f"burst: {self.burst} units would take more than ten years to refill; "
                 "raise the limit or lower the burst"

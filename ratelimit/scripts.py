@@ -1,10 +1,12 @@
-"""The Lua scripts: loaded once, called by digest, sent whole when the server forgot them."""
+"""The Lua scripts: read once, called by digest, sent whole when the server has forgotten them."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import hiredis
 
 _HERE = Path(__file__).parent
 _PRELUDE = (_HERE / "prelude.lua").read_text(encoding="utf-8")
@@ -19,7 +21,7 @@ class Script:
 
     @classmethod
     def of(cls, text: str) -> Script:
-        # SHA-1 is what EVALSHA names a script by; it protects nothing here.
+        """A script and the SHA-1 that EVALSHA names it by; it protects nothing here."""
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -30,8 +32,8 @@ class Scripts:
     acquire: Script
     adjust: Script
     peek: Script
-    take: Script
     slot: Script
+    take: Script
 
     @classmethod
     def build(cls, after_prelude: str = "") -> Scripts:
@@ -49,15 +51,34 @@ PRODUCTION = Scripts.build()
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One script call, or with no script the plain command in `args`."""
+    """One script call, or without a script a plain command whose words are `args`."""
 
     script: Script | None
-    keys: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
+    keys: tuple[str, ...]
+    args: tuple[str, ...]
+    packed: bytes = field(init=False, repr=False, compare=False)
+    """As it is sent, the script by its digest."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "packed", _pack(self.words()))
 
     def words(self, *, whole: bool = False) -> tuple[str, ...]:
-        """The command as it is sent: by digest, or with the script's text."""
+        """The command by its digest, or with the script's text, which the server then keeps."""
         if self.script is None:
             return self.args
         name, body = ("EVAL", self.script.text) if whole else ("EVALSHA", self.script.sha)
         return (name, body, str(len(self.keys)), *self.keys, *self.args)
+
+    def packed_whole(self) -> bytes:
+        """As it is sent to a server that does not know the script."""
+        return _pack(self.words(whole=True))
+
+
+def _pack(words: tuple[str, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub allows one
+    return packed
+
+
+def plain(key: str, *words: str) -> Command:
+    """A command about one key, which says to which node of a cluster it goes."""
+    return Command(None, (key,), words)

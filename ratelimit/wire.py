@@ -1,55 +1,89 @@
 """Connections to one server, used directly: packed commands out, as many replies in.
 
 A redis-py client connects (address, TLS, password, database, Sentinel); its connections are then
-driven without the client's layers of retries, callbacks and metrics, which cost more than the
-server does. A reply that comes later than the budget is awaited by nobody and thrown away when
-the connection is used next, so that slowness does not cost a new connection.
+driven without the client's layers of retries, callbacks and metrics, which cost more time than
+the server does. A reply that comes later than the budget is awaited by nobody and thrown away
+when the connection is used next, so that slowness does not cost a new connection.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-import hiredis
 import redis
+from redis.cluster import ClusterNode
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    ResponseError,
+    SlotNotCoveredError,
+)
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as TooLate
 
 from ratelimit.scripts import Command
 
 Replies = list[Any]
+_MOVED = (MovedError, AskError, ClusterDownError)
 _MOST_OWED = 64  # late replies; a connection that owes more is closed
 
 
 class Line:
     """One connection and the number of replies it still owes to callers that gave up."""
 
-    __slots__ = ("connection", "owed")
+    __slots__ = ("_read", "_send", "connection", "owed")
 
     def __init__(self, connection: Any, budget_s: float) -> None:
         connection.update_current_socket_timeout(budget_s)
         self.connection = connection
         self.owed = 0
+        self._send = connection.send_packed_command
+        self._read: Callable[..., Any] = connection.read_response
 
     def exchange(self, packed: bytes, count: int) -> Replies:
         """Send, and read `count` replies; an error reply is a value among them."""
-        self.connection.send_packed_command((packed,), check_health=False)
+        self._send((packed,), False)
         self.owed += count
         while self.owed > count:
             self._reply()
         return [self._reply() for _ in range(count)]
 
+    def ask(self, packed: bytes) -> Any:
+        """`exchange` for one command."""
+        self._send((packed,), False)
+        self.owed += 1
+        while self.owed > 1:
+            self._reply()
+        return self._reply()
+
     def _reply(self) -> Any:
         try:
-            reply = self.connection.read_response(disable_decoding=True, disconnect_on_error=False)
+            reply = self._read(True, disconnect_on_error=False)
         except ResponseError as error:
             reply = error
         self.owed -= 1
         return reply
+
+
+class Transport(Protocol):
+    """What a limiter asks: one server, or the nodes of a cluster."""
+
+    def run(self, commands: Sequence[Command]) -> Replies:
+        """One round trip to each server concerned, and another where a script was lost.
+
+        Raises RedisError or OSError, also when one of the replies is an error.
+        """
+
+    def ask(self, command: Command) -> Any:
+        """`run` for one command."""
+
+    def close(self) -> None:
+        """Give the connections back to the client."""
 
 
 class Wire:
@@ -61,40 +95,47 @@ class Wire:
         self._idle: deque[Line] = deque()
         self._pid = os.getpid()
 
-    def run(self, commands: Sequence[Command]) -> Replies:
-        """One round trip; a second one when the server has lost a script.
+    def ask(self, command: Command) -> Any:
+        """See `Transport`."""
+        reply = self._with_line(Line.ask, command.packed)
+        if isinstance(reply, NoScriptError):
+            return self.run((command,))[0]
+        if isinstance(reply, ResponseError):
+            raise reply
+        return reply
 
-        Raises RedisError or OSError, also when one of the replies is an error.
-        """
-        replies = self._exchange(commands, whole=False)
+    def run(self, commands: Sequence[Command]) -> Replies:
+        """See `Transport`."""
+        packed = b"".join([command.packed for command in commands])
+        replies = self._with_line(Line.exchange, packed, len(commands))
         lost = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if lost:
-            again = self._exchange([commands[i] for i in lost], whole=True)
+            packed = b"".join([commands[i].packed_whole() for i in lost])
+            again = self._with_line(Line.exchange, packed, len(lost))
             for i, reply in zip(lost, again, strict=True):
                 replies[i] = reply
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise reply
-        return replies
+        return list(replies)
 
     def close(self) -> None:
-        """Give the connections back to the client."""
+        """See `Transport`."""
         while self._idle:
-            self._pool.release(self._idle.pop().connection)
+            self._drop(self._idle.pop())
 
-    def _exchange(self, commands: Sequence[Command], *, whole: bool) -> Replies:
-        packed = b"".join([hiredis.pack_command(c.words(whole=whole)) for c in commands])
+    def _with_line(self, use: Callable[..., Any], *what: Any) -> Any:
         line = self._lend()
         if line is not None:
             try:
-                return self._use(line, packed, len(commands))
+                return self._use(line, use, what)
             except Disconnected:
                 pass  # it was closed while idle, as by a restart: a new one is worth one attempt
-        return self._use(self._connect(), packed, len(commands))
+        return self._use(Line(self._pool.get_connection(), self._budget_s), use, what)
 
-    def _use(self, line: Line, packed: bytes, count: int) -> Replies:
+    def _use(self, line: Line, use: Callable[..., Any], what: tuple[Any, ...]) -> Any:
         try:
-            replies = line.exchange(packed, count)
+            replies = use(line, *what)
         except TooLate:
             if line.owed > _MOST_OWED or not line.connection.is_connected:
                 self._drop(line)
@@ -115,9 +156,68 @@ class Wire:
         except IndexError:
             return None
 
-    def _connect(self) -> Line:
-        return Line(self._pool.get_connection(), self._budget_s)
-
     def _drop(self, line: Line) -> None:
         line.connection.disconnect()
         self._pool.release(line.connection)
+
+
+class ClusterWire:
+    """A wire to each node of a Redis Cluster; commands go where their keys are.
+
+    When slots have moved or a node is gone the map is read anew, and the commands of that node
+    are sent once more.
+    """
+
+    def __init__(self, client: redis.RedisCluster, budget_s: float) -> None:
+        self._client = client
+        self._budget_s = budget_s
+        self._wires: dict[str, Wire] = {}
+
+    def ask(self, command: Command) -> Any:
+        """See `Transport`."""
+        return self.run((command,))[0]
+
+    def run(self, commands: Sequence[Command]) -> Replies:
+        """See `Transport`."""
+        replies: Replies = [None] * len(commands)
+        for name, places in self._by_node(commands).items():
+            some = [commands[place] for place in places]
+            try:
+                found = self._wires[name].run(some)
+            except (*_MOVED, Disconnected):
+                self._client.nodes_manager.initialize()
+                self.close()
+                found = [self._again(command) for command in some]
+            for place, reply in zip(places, found, strict=True):
+                replies[place] = reply
+        return replies
+
+    def close(self) -> None:
+        """See `Transport`."""
+        while self._wires:
+            self._wires.popitem()[1].close()
+
+    def _again(self, command: Command) -> Any:
+        (name,) = self._by_node((command,))
+        return self._wires[name].ask(command)
+
+    def _by_node(self, commands: Sequence[Command]) -> dict[str, list[int]]:
+        by_node: dict[str, list[int]] = {}
+        for place, command in enumerate(commands):
+            node: ClusterNode | None = self._client.get_node_from_key(  # type: ignore[no-untyped-call]
+                command.keys[0]
+            )
+            if node is None:
+                raise SlotNotCoveredError(command.keys[0])
+            if node.name not in self._wires:
+                client = self._client.get_redis_connection(node)
+                self._wires[node.name] = Wire(client, self._budget_s)
+            by_node.setdefault(node.name, []).append(place)
+        return by_node
+
+
+def connect(client: redis.Redis | redis.RedisCluster, budget_s: float) -> Transport:
+    """The transport for a client."""
+    if isinstance(client, redis.RedisCluster):
+        return ClusterWire(client, budget_s)
+    return Wire(client, budget_s)

@@ -1,0 +1,81 @@
+"""When to stop asking a server that does not answer, and who finds out that it is back.
+
+`CLOSED_BY` failures in a row open the breaker: from then on nobody waits for Redis at all. A
+thread of its own, which only lives that long, tries again about once a second with more patience
+than any caller has; so a caller never pays for a probe, and a slow connection (TLS, another
+region) is not mistaken for a dead one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+CLOSED_BY = 3
+PROBE_EVERY_S = 1.0
+_JITTER = 0.25  # of the interval, to either side: replicas must not come back in step
+
+
+class Breaker:
+    """Counts failures in a row; `open` says that nobody should ask."""
+
+    def __init__(self, failures: int = CLOSED_BY) -> None:
+        self._most = failures
+        self.failures = 0
+        self.open = False
+        self.opened_at: float | None = None
+        """By `time.time()`, for whoever shows it."""
+
+    def failed(self, error: BaseException) -> bool:
+        """Note a failure; True when this one opened it."""
+        self.failures += 1
+        if self.open or self.failures < self._most:
+            return False
+        self.open, self.opened_at = True, time.time()
+        logger.warning("limits are decided without Redis until it answers again: %s", error)
+        return True
+
+    def succeeded(self) -> None:
+        """Note an answer."""
+        if self.failures:
+            self.failures = 0
+        if self.open:
+            self.open, self.opened_at = False, None
+            logger.warning("Redis answers again: limits are exact across processes")
+
+
+class Prober:
+    """The thread that asks while the breaker is open. `revive` answers whether Redis is back."""
+
+    def __init__(self, revive: Callable[[], bool], every_s: float = PROBE_EVERY_S) -> None:
+        self._revive = weakref.WeakMethod(revive)  # a forgotten limiter ends its thread
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def ensure(self) -> None:
+        """Start the thread unless it runs in this very process."""
+        if self._thread is not None and self._thread.is_alive() and self._pid == os.getpid():
+            return
+        self._pid, self._stop = os.getpid(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="limiter-probe", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; at once, unless it is just asking."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        stop = self._stop
+        while not stop.wait(self._every_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
+            revive = self._revive()
+            if revive is None or revive():
+                return
