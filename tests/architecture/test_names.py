@@ -18,6 +18,8 @@ FORBIDDEN = frozenset(
 )
 # Django and pytest find these directories by name; there is nothing to say about them.
 UNSPOKEN = frozenset({"commands", "management", "migrations"})
+# Django looks for a database backend in a module of this name.
+DICTATED = frozenset({Path("ansf_platform/sqlite/base.py")})
 
 
 def vague_words(path: Path) -> set[str]:
@@ -31,7 +33,8 @@ def lacks_docstring(source) -> bool:
 
 
 def test_no_module_has_a_name_into_which_anything_fits():
-    assert [str(source.path) for source in written() if vague_words(source.path)] == []
+    vague = [source.path for source in written() if vague_words(source.path)]
+    assert [str(path) for path in vague if path not in DICTATED] == []
 
 
 def test_every_package_says_what_it_promises():
