@@ -20,7 +20,8 @@ How it is laid out
 
     attractor ─┬─ lyapunov ─┬─ divergence        dtw        embedding ─┬─ prototypes
                │            ├─ neighbours                             └─ entropy
-               │            └─ delay
+               │            └─ delay, lines
+               ├─ correlation, recurrence, embedding_dimension, chaos, fractal
                ├─ settling, periodicity, entropy, surrogates
     ───────────┴───────────── series (boundary), compile (one decorator) ─────────────
 
@@ -33,7 +34,7 @@ Typed public function outside, private `@jit` core inside; never `parallel=True`
 that enters an OpenMP region is killed; parallelism here is processes and GIL-free threads),
 never full fast-math (it breaks comparisons with infinity, which dynamic programming needs).
 A core calls only cores of its own file: numba's disk cache watches one file per kernel. Each
-has a slow twin in `tests/kernels/naive.py`. What a library does better stays there: FFT and
+has a slow twin in `tests/kernels/naive*.py`. What a library does better stays there: FFT and
 linear algebra are numpy's.
 """
 

@@ -20,23 +20,46 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kernels.delay import choose_lag, delay_embed
-from kernels.entropy import fitting_order, permutation_entropy
-from kernels.lyapunov import STRANGERS, Lyapunov, lyapunov_rosenstein
+from kernels.chaos import zero_one_chaos
+from kernels.correlation import CorrelationDimension, correlation_dimension
+from kernels.delay import average_mutual_information, choose_lag, delay_embed
+from kernels.embedding_dimension import choose_dimension
+from kernels.entropy import (
+    fitting_order,
+    multiscale_entropy,
+    permutation_entropy,
+    sample_entropy,
+)
+from kernels.fractal import dfa, hurst_rs
+from kernels.lyapunov import STRANGERS, Lyapunov, lyapunov_kantz, lyapunov_rosenstein
 from kernels.periodicity import Periodicity, find_periodicity
+from kernels.recurrence import Recurrence, recurrence
 from kernels.series import Floats, as_series, standardise
 from kernels.settling import Settling, find_settling
-from kernels.surrogates import shuffle_phases
+from kernels.surrogates import shuffle_phases, surrogates
 
 __all__ = [
+    "CorrelationDimension",
     "Kind",
     "Lyapunov",
+    "Recurrence",
     "Report",
     "analyze",
+    "average_mutual_information",
+    "choose_dimension",
     "choose_lag",
+    "correlation_dimension",
     "delay_embed",
+    "dfa",
+    "hurst_rs",
+    "lyapunov_kantz",
     "lyapunov_rosenstein",
+    "multiscale_entropy",
     "permutation_entropy",
+    "recurrence",
+    "sample_entropy",
+    "surrogates",
+    "zero_one_chaos",
 ]
 
 Mode = Literal["fast", "normal", "deep"]

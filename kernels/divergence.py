@@ -1,4 +1,4 @@
-"""Divergence curves: how the distance of paired states grows, and where it grows straight."""
+"""Divergence curves: how the distance of paired states grows as time runs on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,6 @@ from kernels.series import Floats, Integers
 
 BLOCKS = 16
 """Groups of pairs, left out one by one to see how far the slope depends on them."""
-
-SHORTEST = 5
-"""Points in a fit window: fewer make a line of any curve."""
-
-SCATTER_FLOOR = 0.02
-"""Nats; below this, a smaller residual no longer speaks for a window against a longer one."""
 
 EXACT = 1e-26
 """Squared distance, in standard deviations, below which two vectors are equal up to rounding."""
@@ -49,6 +43,17 @@ def follow(vectors: Floats, pairs: Integers, steps: Integers, *, flow: bool) -> 
     return Curves(steps, *_divergence(vectors, pairs, shares, steps, BLOCKS))
 
 
+def spread_of_neighbourhoods(
+    standard: Floats, references: Integers, neighbours: tuple[Integers, Integers], steps: Integers
+) -> Curves:
+    """As `follow`, of the mean distance of all neighbours of a reference, one sample each (Kantz).
+
+    `references` point at the newest sample of each state, `neighbours` hold where the list of
+    each begins, and the newest samples of the states in the lists.
+    """
+    return Curves(steps, *_spread(standard, references, *neighbours, steps, BLOCKS))
+
+
 def _align(vectors: Floats, pairs: Integers) -> tuple[Integers, Floats]:
     """The sample before the closest point of each partner's path, and the share of the way on."""
     first, second = pairs[:, 0], pairs[:, 1]
@@ -59,15 +64,6 @@ def _align(vectors: Floats, pairs: Integers) -> tuple[Integers, Floats]:
     back = (shift < 0) & (second > 0)
     shares = np.where(back, 1 + shift, np.maximum(shift, 0.0))
     return np.stack([first, second - back], axis=1), shares
-
-
-def straightest(curves: Curves, first: int, ceiling: float) -> tuple[int, int]:
-    """First and last step of the window with the best rise per scatter; (-1, -1) if none rises.
-
-    Only steps from `first` on and values up to `ceiling` are looked at.
-    """
-    steps = curves.steps.astype(np.float64)
-    return _straightest(steps, curves.mean(), first, ceiling, SHORTEST)
 
 
 def unrelated(vectors: Floats) -> float:
@@ -96,25 +92,11 @@ def determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) ->
     return float(np.clip(spread @ np.log(after[known]) / weight, -1.0, 1.0)) if weight > 0 else 0.0
 
 
-def fit_line(times: Floats, curve: Floats) -> tuple[float, float, float]:
-    """Slope, root mean squared residual and R squared of the least-squares line."""
-    t, c = times - times.mean(), curve - curve.mean()
-    slope = float(t @ c / (t @ t))
-    residual = c - slope * t
-    total = float(c @ c)
-    return (
-        slope,
-        float(np.sqrt(residual @ residual / t.size)),
-        1 - float(residual @ residual) / total if total else 1.0,
-    )
-
-
-def jackknife(times: Floats, curves: Curves, window: slice) -> float:
-    """Standard error of the slope, from refits with one block of pairs left out each."""
-    kept_sums = (curves.sums.sum(axis=0) - curves.sums)[:, window]
-    kept_counts = (curves.counts.sum(axis=0) - curves.counts)[:, window]
-    t = times - times.mean()
-    slopes = (kept_sums / np.maximum(kept_counts, 1)) @ t / (t @ t)
+def jackknife(coefficients: Floats, curves: Curves) -> float:
+    """Standard error of the slope, from curves with one block of pairs left out each."""
+    kept_sums = curves.sums.sum(axis=0) - curves.sums
+    kept_counts = curves.counts.sum(axis=0) - curves.counts
+    slopes = (kept_sums / np.maximum(kept_counts, 1)) @ coefficients
     return float(np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((slopes - slopes.mean()) ** 2)))
 
 
@@ -159,33 +141,28 @@ def _divergence(
 
 
 @jit
-def _straightest(
-    times: Floats, curve: Floats, first: int, ceiling: float, shortest: int
-) -> tuple[int, int]:
-    """First and last index of the window with the best rise per scatter; (-1, -1) if none rises."""
-    best = 0.0
-    start = stop = -1
-    for a in range(first, times.size - shortest + 1):
-        count = 0.0
-        mean_t = mean_c = var_t = var_c = cov = 0.0
-        for b in range(a, times.size):
-            if curve[b] > ceiling:
-                break
-            count += 1.0
-            step_t = times[b] - mean_t
-            step_c = curve[b] - mean_c
-            mean_t += step_t / count
-            mean_c += step_c / count
-            var_t += step_t * (times[b] - mean_t)
-            var_c += step_c * (curve[b] - mean_c)
-            cov += step_t * (curve[b] - mean_c)
-            if b - a + 1 < shortest or cov <= 0.0:
+def _spread(
+    x: Floats,
+    references: Integers,
+    starts: Integers,
+    found: Integers,
+    steps: Integers,
+    blocks: int,
+) -> tuple[Floats, Integers]:
+    """Per block of references and step: the sum of ln(mean distance), and how many were not 0."""
+    sums = np.zeros((blocks, steps.size))
+    counts = np.zeros((blocks, steps.size), np.int64)
+    count = references.size
+    for block in range(blocks):
+        for r in range(block * count // blocks, (block + 1) * count // blocks):
+            if starts[r + 1] == starts[r]:
                 continue
-            slope = cov / var_t
-            residual = np.sqrt(max(0.0, var_c - slope * cov) / count)
-            score = slope * (times[b] - times[a]) / (residual + SCATTER_FLOOR)
-            if score > best:
-                best = score
-                start = a
-                stop = b
-    return start, stop
+            for s in range(steps.size):
+                value = x[references[r] + steps[s]]
+                total = 0.0
+                for p in range(starts[r], starts[r + 1]):
+                    total += abs(x[found[p] + steps[s]] - value)
+                if total > 1e-13:
+                    sums[block, s] += np.log(total / (starts[r + 1] - starts[r]))
+                    counts[block, s] += 1
+    return sums, counts

@@ -1,12 +1,17 @@
-"""The largest Lyapunov exponent of a series, by the divergence of neighbours (Rosenstein 1993).
+"""The largest Lyapunov exponent of a series, by the divergence of neighbours.
+
+Rosenstein, Collins & De Luca (1993) follow the nearest neighbour of each state:
 
 1. Embed; pair each vector with its nearest neighbour outside the Theiler window.
 2. Average the logarithm of the distance of the pairs as time runs on: the divergence curve.
 3. Find the straight part of the curve instead of assuming it: neighbours first turn into the
    expanding direction, then separate exponentially, then are as far apart as any two vectors.
-   The window with the best ratio of rise to scatter, after the embedding window and below
-   saturation, wins; its slope is the exponent.
+   Windows after the embedding window and below saturation are weighted by their rise and
+   scatter (`lines`); the weighted mean of their slopes is the exponent.
 4. Refit with each sixteenth of the pairs left out (jackknife) for the 95 % interval.
+
+Kantz (1994) follows all neighbours within a radius and averages before taking the logarithm,
+which stands more noise; the rest is the same.
 """
 
 from __future__ import annotations
@@ -16,19 +21,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kernels.delay import choose_lag, delay_embed
+from kernels.delay import choose_lag, delay_embed, fitting_dimension, mean_period
 from kernels.divergence import (
     BLOCKS,
     EXACT,
     Curves,
     determinism,
-    fit_line,
     follow,
     jackknife,
-    straightest,
+    spread_of_neighbourhoods,
     unrelated,
 )
-from kernels.neighbours import nearest_apart
+from kernels.lines import fit_line, line_coefficients, straightest
+from kernels.neighbours import nearest_apart, within_apart
 from kernels.series import Floats, Integers, as_count, as_series, standardise
 
 SATURATION_MARGIN = 1.0
@@ -44,6 +49,11 @@ STEPS = 80
 
 ENOUGH_PAIRS = 12_000
 """With more pairs than this only the closest half is kept: the others saturate too early."""
+
+MEASURED = 500
+"""Nearest neighbours from which Kantz's radius is taken."""
+
+MOST_NEIGHBOURS = 50
 
 _T95 = 2.131
 """Student's t for 95 % and 15 degrees of freedom."""
@@ -72,6 +82,16 @@ class Lyapunov:
     times: tuple[float, ...]
     curve: tuple[float, ...]
     problem: str = ""
+
+    @property
+    def confidence_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the exponent, by jackknife over sixteenths of the pairs."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def fit_window(self) -> tuple[float, float] | None:
+        """From when to when the divergence was straight; None without a curve."""
+        return (self.fit_start, self.fit_stop) if self.curve else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +129,78 @@ def lyapunov_rosenstein(
     horizon twelve (samples both), all vectors as references. A constant or too short series
     gives exponent None and the `problem`; invalid values or parameters raise ValueError.
     """
+    given = _Given(dimension, lag, theiler, horizon, references)
+    standard, setup = _prepare(x, given, sample_interval)
+    problem = _unfit(standard, setup)
+    return _without(setup, problem) if problem else _estimate(standard, setup)
+
+
+def lyapunov_kantz(
+    x: ArrayLike,
+    *,
+    dimension: int | None = None,
+    lag: int | None = None,
+    theiler: int | None = None,
+    horizon: int | None = None,
+    references: int | None = None,
+    radius: float | None = None,
+    sample_interval: float = 1.0,
+) -> Lyapunov:
+    """As `lyapunov_rosenstein`, with all neighbours within `radius` (standard deviations).
+
+    Left out, the radius is three times the median distance of nearest neighbours. At most 50
+    neighbours of a state are followed; `pairs` counts states.
+    """
+    if radius is not None and not (np.isfinite(radius) and radius > 0):
+        raise ValueError(f"radius is {radius}; pass a positive number of standard deviations")
+    given = _Given(dimension, lag, theiler, horizon, references)
+    standard, setup = _prepare(x, given, sample_interval)
+    problem = _unfit(standard, setup)
+    return _without(setup, problem) if problem else _spread(standard, setup, radius)
+
+
+def _prepare(x: ArrayLike, given: _Given, interval: float) -> tuple[Floats, _Setup]:
     series = as_series(x)
-    if not (np.isfinite(sample_interval) and sample_interval > 0):
-        raise ValueError(f"sample_interval is {sample_interval}; pass a positive time per sample")
-    given = _Given(
-        dimension=_optional(dimension, "dimension", 1),
-        lag=_optional(lag, "lag", 1),
-        theiler=_optional(theiler, "theiler", 0),
-        horizon=_optional(horizon, "horizon", 1),
-        references=_optional(references, "references", 1),
+    if not (np.isfinite(interval) and interval > 0):
+        raise ValueError(f"sample_interval is {interval}; pass a positive time per sample")
+    checked = _Given(
+        dimension=_optional(given.dimension, "dimension", 1),
+        lag=_optional(given.lag, "lag", 1),
+        theiler=_optional(given.theiler, "theiler", 0),
+        horizon=_optional(given.horizon, "horizon", 1),
+        references=_optional(given.references, "references", 1),
     )
     standard = standardise(series)
     if not standard.any():
-        return _without(_Setup(1, 1, 0, 0, sample_interval, 0), "the series is constant")
-    return _estimate(standard, _complete(given, standard, float(sample_interval)))
+        return standard, _Setup(1, 1, 0, 0, interval, 0)
+    return standard, _complete(checked, standard, float(interval))
+
+
+def _unfit(standard: Floats, setup: _Setup) -> str:
+    """Why no exponent can be looked for; empty when one can."""
+    if not standard.any():
+        return "the series is constant"
+    if _usable(standard, setup) < max(20, 2 * setup.theiler + 2):
+        return (
+            f"{standard.size} samples are too few for dimension {setup.dimension}, "
+            f"lag {setup.lag}, Theiler window {setup.theiler} and horizon {setup.horizon}"
+        )
+    return ""
+
+
+def _usable(standard: Floats, setup: _Setup) -> int:
+    """How many delay vectors can be followed up to the horizon."""
+    return standard.size - (setup.dimension - 1) * setup.lag - setup.horizon
+
+
+def _references(usable: int, wanted: int) -> Integers:
+    if wanted >= usable:
+        return np.arange(usable, dtype=np.int64)
+    return np.unique(np.linspace(0, usable - 1, wanted).astype(np.int64))
+
+
+def _steps(setup: _Setup) -> Integers:
+    return np.arange(0, setup.horizon + 1, max(1, setup.horizon // STEPS), dtype=np.int64)
 
 
 def _optional(value: int | None, name: str, minimum: int) -> int | None:
@@ -135,7 +213,7 @@ def _complete(given: _Given, standard: Floats, interval: float) -> _Setup:
     lag = given.lag or choose_lag(standard)
     spare = int(min(np.ceil(period), standard.size // 8))
     return _Setup(
-        dimension=given.dimension or (3 if lag == 1 else 5),
+        dimension=given.dimension or fitting_dimension(lag),
         lag=lag,
         theiler=spare if given.theiler is None else given.theiler,
         horizon=given.horizon or int(min(standard.size // 4, max(30.0, 12 * period))),
@@ -144,35 +222,46 @@ def _complete(given: _Given, standard: Floats, interval: float) -> _Setup:
     )
 
 
-def mean_period(standard: Floats) -> float:
-    """Samples per cycle at the centre of gravity of the power spectrum; at least 2."""
-    power = np.abs(np.fft.rfft(standard * np.hanning(standard.size))) ** 2
-    total = float(power.sum())
-    moment = float(power @ np.arange(power.size)) / standard.size
-    return max(2.0, total / moment) if moment > 0 else float(standard.size)
-
-
 def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
-    usable = standard.size - (setup.dimension - 1) * setup.lag - setup.horizon
-    if usable < max(20, 2 * setup.theiler + 2):
-        return _without(
-            setup,
-            f"{standard.size} samples are too few for dimension {setup.dimension}, "
-            f"lag {setup.lag}, Theiler window {setup.theiler} and horizon {setup.horizon}",
-        )
+    usable = _usable(standard, setup)
     vectors = delay_embed(standard, setup.dimension, setup.lag)
-    chosen = np.unique(np.linspace(0, usable - 1, min(setup.references, usable)).astype(np.int64))
+    chosen = _references(usable, setup.references)
     partners, squared = nearest_apart(vectors, chosen, usable, setup.theiler)
     distinct = squared > EXACT
     if distinct.sum() < max(16, chosen.size // 5):
         return _repeated(vectors, np.stack([chosen, partners], axis=1)[~distinct], setup)
     both = np.stack([chosen, partners], axis=1)
     kept = both[distinct & (squared <= _reach(squared[distinct]))]
-    steps = np.arange(0, setup.horizon + 1, max(1, setup.horizon // STEPS), dtype=np.int64)
     ceiling = unrelated(vectors[:usable]) - SATURATION_MARGIN
     later = setup.dimension * setup.lag
     memory = determinism(vectors, both[distinct], squared[distinct], later)
-    return _fit(follow(vectors, kept, steps, flow=setup.lag > 1), ceiling, setup, memory)
+    curves = follow(vectors, kept, _steps(setup), flow=setup.lag > 1)
+    return _fit(curves, (setup.dimension - 1) * setup.lag, ceiling, setup, memory)
+
+
+def _spread(standard: Floats, setup: _Setup, radius: float | None) -> Lyapunov:
+    """Kantz: the mean distance of all neighbours, in the newest sample of each state."""
+    usable = _usable(standard, setup)
+    vectors = delay_embed(standard, setup.dimension, setup.lag)
+    some = _references(usable, MEASURED)
+    partners, squared = nearest_apart(vectors, some, usable, setup.theiler)
+    distinct = squared > EXACT
+    if distinct.sum() < max(16, some.size // 5):
+        return _repeated(vectors, np.stack([some, partners], axis=1)[~distinct], setup)
+    later = setup.dimension * setup.lag
+    pairs = np.stack([some, partners], axis=1)[distinct]
+    memory = determinism(vectors, pairs, squared[distinct], later)
+    reach = 9.0 * float(np.median(squared[distinct])) if radius is None else float(radius) ** 2
+    chosen = _references(usable, setup.references)
+    starts, found = within_apart(vectors, chosen, usable, setup.theiler, reach, MOST_NEIGHBOURS)
+    if np.count_nonzero(np.diff(starts)) < 4 * BLOCKS:
+        return _without(setup, "too few states have a neighbour within the radius; pass a larger")
+    newest = (setup.dimension - 1) * setup.lag
+    ceiling = unrelated(standard[:, None]) - SATURATION_MARGIN
+    curves = spread_of_neighbourhoods(
+        standard, chosen + newest, (starts, found + newest), _steps(setup)
+    )
+    return _fit(curves, setup.lag, ceiling, setup, memory)
 
 
 def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
@@ -194,26 +283,29 @@ def _reach(squared: Floats) -> float:
     )
 
 
-def _fit(curves: Curves, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:
+def _fit(curves: Curves, transient: int, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:
+    """The exponent from the straight part after `transient` samples and below the ceiling."""
     if curves.counts.sum(axis=0).min() < BLOCKS:
         return _flat(setup, "the series repeats exactly")
     curve = curves.mean()
     times: Floats = curves.steps.astype(np.float64) * setup.interval
-    first = min(
-        int(np.searchsorted(curves.steps, (setup.dimension - 1) * setup.lag)), curve.size - 2
-    )
-    start, stop = straightest(curves, first, ceiling)
-    rise = curve[stop] - curve[start] if start >= 0 else 0.0
+    first = min(int(np.searchsorted(curves.steps, transient)), curve.size - 2)
+    line = straightest(times, curve, first, ceiling)
+    rise = curve[line.stop] - curve[line.start] if line else 0.0
     problem = ""
-    if rise < MINIMUM_RISE:
+    if line and rise >= MINIMUM_RISE:
+        start, stop, coefficients = line.start, line.stop, line.coefficients
+    else:
         start, stop = first, curve.size - 1
+        coefficients = line_coefficients(times, start, stop)
         if curve[first] > ceiling:
             problem = STRANGERS
         elif abs(curve[stop] - curve[first]) >= MINIMUM_RISE:
             problem = "no straight part: the distances change, but not exponentially"
     window = slice(start, stop + 1)
-    slope, residual, r_squared = fit_line(times[window], curve[window])
-    spread = _T95 * jackknife(times[window], curves, window)
+    _, residual, r_squared = fit_line(times[window], curve[window])
+    slope = float(coefficients @ curve)
+    spread = _T95 * jackknife(coefficients, curves)
     if rise < MINIMUM_RISE and not problem:
         slope = (
             0.0 if abs(slope) * (times[stop] - times[start]) <= max(0.1, 3 * residual) else slope

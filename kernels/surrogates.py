@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from kernels.series import Floats
+from kernels.series import Floats, as_count, as_series
+
+MOST_VALUES = 20_000_000
+"""Samples times surrogates; 160 MB."""
 
 _ITERATIONS = 12
-_SEED = 20_071
+_START = 20_071
+
+
+def surrogates(
+    x: ArrayLike,
+    count: int = 19,
+    *,
+    random: np.random.Generator | None = None,
+    iterations: int = 100,
+) -> Floats:
+    """`count` surrogates of `x`, shape (count, n), by IAAFT (Schreiber & Schmitz 1996).
+
+    Each holds exactly the values of `x`, in an order whose power spectrum is nearly that of `x`;
+    stops before `iterations` when no order changes any more. Without a generator always the same.
+    A property of `x` that 19 surrogates lack is there with p = 1/20.
+    """
+    series = as_series(x, minimum=4)
+    number = as_count(count, "count", 1)
+    if number * series.size > MOST_VALUES:
+        raise ValueError(
+            f"{number} surrogates of {series.size} samples are more than {MOST_VALUES} values; "
+            "ask for fewer at a time"
+        )
+    return _iterate(
+        series,
+        number,
+        random or np.random.default_rng(_START),
+        as_count(iterations, "iterations", 1),
+    )
 
 
 def shuffle_phases(x: Floats, count: int) -> Floats:
-    """`count` surrogates, shape (count, n), by IAAFT (Schreiber & Schmitz 1996); always the same.
+    """As `surrogates`, always the same and with few iterations: enough for a test by rank."""
+    return _iterate(x, count, np.random.default_rng(_START), _ITERATIONS)
 
-    Alternates between the amplitudes of the spectrum and the values of the series; ends on the
-    values, so each surrogate is a permutation of `x`.
-    """
-    random = np.random.default_rng(_SEED)
+
+def _iterate(x: Floats, count: int, random: np.random.Generator, iterations: int) -> Floats:
+    """Alternate between the amplitudes of the spectrum and the values; end on the values."""
     values = np.sort(x)
     amplitudes = np.abs(np.fft.rfft(x))
-    surrogates = np.stack([random.permutation(x) for _ in range(count)])
-    for _ in range(_ITERATIONS):
-        spectra = np.fft.rfft(surrogates, axis=1)
+    found = np.stack([random.permutation(x) for _ in range(count)])
+    before = np.zeros_like(found)
+    for _ in range(iterations):
+        spectra = np.fft.rfft(found, axis=1)
         spectra *= amplitudes / np.maximum(np.abs(spectra), 1e-300)
         ranks = np.argsort(np.fft.irfft(spectra, x.size, axis=1), axis=1)
-        np.put_along_axis(surrogates, ranks, np.broadcast_to(values, ranks.shape), axis=1)
-    return surrogates
+        np.put_along_axis(found, ranks, np.broadcast_to(values, ranks.shape), axis=1)
+        if np.array_equal(found, before):
+            break
+        before[...] = found
+    return found

@@ -31,6 +31,17 @@ def warm(clock: Callable[[], float] = default_timer) -> dict[str, float]:
         "attractor.lyapunov_rosenstein": lambda: attractor.lyapunov_rosenstein(
             wave, lag=1, horizon=20
         ),
+        "attractor.lyapunov_kantz": lambda: attractor.lyapunov_kantz(
+            wave, lag=1, horizon=20, radius=3.0
+        ),
+        "attractor.average_mutual_information": lambda: attractor.average_mutual_information(wave),
+        "attractor.choose_dimension": lambda: attractor.choose_dimension(wave, 1, maximum=2),
+        "attractor.correlation_dimension": lambda: attractor.correlation_dimension(wave, lag=1),
+        "attractor.sample_entropy": lambda: attractor.sample_entropy(wave),
+        "attractor.hurst_rs": lambda: attractor.hurst_rs(wave),
+        "attractor.dfa": lambda: attractor.dfa(wave),
+        "attractor.recurrence": lambda: attractor.recurrence(wave, lag=1),
+        "attractor.zero_one_chaos": lambda: attractor.zero_one_chaos(wave),
         "attractor.analyze": lambda: attractor.analyze(wave, "fast"),
         "dtw.envelope": lambda: dtw.envelope(wave, 3),
         "dtw.lb_keogh": lambda: dtw.lb_keogh(wave, wave[::-1], 3),

@@ -59,15 +59,20 @@ def line(times, values):
 
 
 def straightest(times, curve, first, ceiling, shortest):
-    """The score of the best window; 0 if there is none."""
-    best = 0.0
+    """The score of the best window (0 if there is none) and the weighted mean of the slopes."""
+    windows = []
     for a in range(first, len(times)):
         for b in range(a + shortest - 1, len(times)):
             if max(curve[a : b + 1]) > ceiling:
                 break
             slope, residual = line(times[a : b + 1], curve[a : b + 1])
-            best = max(best, slope * (times[b] - times[a]) / (residual + 0.02))
-    return best
+            rise = max(0.0, slope * (times[b] - times[a]))
+            windows.append((rise**1.5 / (residual + 0.02), slope))
+    best = max((score for score, _ in windows), default=0.0)
+    if best == 0.0:
+        return 0.0, 0.0
+    good = [((score / best) ** 8, slope) for score, slope in windows if score > 0.4 * best]
+    return best, sum(w * s for w, s in good) / sum(w for w, _ in good)
 
 
 def permutation_entropy(x, order, delay):

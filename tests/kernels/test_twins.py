@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import attractor, delay, divergence, embedding, neighbours, periodicity, prototypes
+from kernels import (
+    attractor,
+    delay,
+    divergence,
+    embedding,
+    lines,
+    neighbours,
+    periodicity,
+    prototypes,
+)
 from kernels.series import standardise
 from tests.kernels import naive
 from tests.kernels.strategies import checked, series
@@ -76,14 +85,17 @@ def test_divergence_is_the_mean_logarithm_of_distances(seed, count):
 def test_the_straightest_window_has_the_best_score_there_is(curve, first, ceiling):
     times = np.arange(curve.size) * 1.0
 
-    start, stop = divergence._straightest(times, curve, first, ceiling, 5)
+    found = lines.straightest(times, curve, first, ceiling)
 
-    best = naive.straightest(times.tolist(), curve.tolist(), first, ceiling, 5)
-    if start < 0:
+    best, mean = naive.straightest(times.tolist(), curve.tolist(), first, ceiling, 5)
+    if found is None:
         assert best == pytest.approx(0.0, abs=1e-6)
         return
-    slope, residual = naive.line(times[start : stop + 1].tolist(), curve[start : stop + 1].tolist())
-    assert slope * (stop - start) / (residual + 0.02) == pytest.approx(best, rel=1e-6)
+    window = slice(found.start, found.stop + 1)
+    slope, residual = naive.line(times[window].tolist(), curve[window].tolist())
+    rise = slope * (found.stop - found.start)
+    assert rise**1.5 / (residual + 0.02) == pytest.approx(best, rel=1e-6)
+    assert found.coefficients @ curve == pytest.approx(mean, rel=1e-6, abs=1e-9)
 
 
 @checked
