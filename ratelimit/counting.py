@@ -8,11 +8,11 @@ process are kept, up to a bound, and what goes beyond is forgotten.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -89,6 +89,13 @@ class Tally:
         self._lock = threading.Lock()
         self._sums: dict[str, Sums] = {}
         self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Send what there is and end the thread; the next decision starts another."""
+        self._stopped.set()
+        self.flush()
+        self.reset()
 
     def count(self, buckets: Sequence[Bucket], decision: Decision, cost: int = 1) -> None:
         """Note a decision over these buckets, whose states are told in the same order."""
@@ -111,20 +118,19 @@ class Tally:
             with self._lock:
                 if self._thread is None:
                     self._thread = threading.Thread(
-                        target=self._run, name="limit-counts", daemon=True
+                        target=self._run, args=(self._stopped,), name="limit-counts", daemon=True
                     )
                     self._thread.start()
 
-    def _run(self) -> None:
-        while True:
-            time.sleep(FLUSH_S)
+    def _run(self, stopped: threading.Event) -> None:
+        while not stopped.wait(FLUSH_S):
             self.flush()
 
     def flush(self) -> bool:
         """Send the sums; whether they arrived. They are kept when Redis is away."""
         with self._lock:
             sums, self._sums = self._sums, {}
-        if not sums:
+        if not (sums and settings.REDIS_URL):
             return True
         try:
             _send(connected(), sums)
@@ -205,6 +211,7 @@ def denial_key(policy: str) -> str:
 
 TALLY = Tally()
 os.register_at_fork(after_in_child=TALLY.reset)
+atexit.register(TALLY.flush)
 
 
 def count(buckets: Sequence[Bucket], decision: Decision, cost: int = 1) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from ratelimit.subject import SCOPE_TEMPLATES, Subject, key_of
 
 logger = logging.getLogger(__name__)
 
+NEVER_READ = float("-inf")
 FRESH_S = 1.0  # half of what is promised: a process that asks at that moment may be slow
 MOST_POLICIES = 5_000  # of all tenants together; `definitions` refuses more
 
@@ -84,20 +85,20 @@ class View:
 class Watcher:
     """Keeps one view per process."""
 
-    def __init__(self, fresh_s: float = FRESH_S) -> None:
-        self._fresh_s = fresh_s
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self.reset()
 
     def reset(self) -> None:
         """Begin anew: in a process that was forked."""
         self._lock = threading.Lock()
         self._view: View | None = None
-        self._until = 0.0
+        self._until = NEVER_READ
 
     def view(self) -> View:
         """The policies in force. Raises DatabaseError only while there is no view yet."""
         view = self._view
-        if view is not None and time.monotonic() < self._until:
+        if view is not None and self._now() < self._until:
             return view
         if view is not None and not self._lock.acquire(blocking=False):
             return view
@@ -110,19 +111,19 @@ class Watcher:
 
     def forget(self) -> None:
         """Read the rows anew the next time."""
-        self._until = 0.0
+        self._until = NEVER_READ
 
     def _refreshed(self) -> View:
         view = self._view
-        if view is not None and time.monotonic() < self._until:
+        if view is not None and self._now() < self._until:
             return view
         # Before the reading: what is written meanwhile is seen within the same time.
-        self._until = time.monotonic() + self._fresh_s
+        self._until = self._now() + FRESH_S
         try:
             rows = _read()
         except DatabaseError as error:
             if view is None:
-                self._until = 0.0
+                self._until = NEVER_READ
                 raise
             logger.warning("policies cannot be read, the last ones stay in force: %s", error)
             return view

@@ -144,7 +144,9 @@ def _number_mistakes(spec: PolicySpec) -> Mistakes:
     if burst is not None and not (_is(burst, int) and 1 <= burst <= MOST_UNITS):
         yield "burst", f"use a whole number from 1 to {MOST_UNITS:,}, or null for the limit"
     period = spec.period_seconds
-    if not (_is(period, Decimal) and SHORTEST_PERIOD <= period <= LONGEST_PERIOD):
+    # A comparison with NaN raises.
+    finite = _is(period, Decimal) and period.is_finite()
+    if not (finite and SHORTEST_PERIOD <= period <= LONGEST_PERIOD):
         yield "period_seconds", "use seconds above 0, at most 366 days"
     elif period * MICRO % 1:
         yield "period_seconds", "use at most 6 decimals: the limiter counts microseconds"

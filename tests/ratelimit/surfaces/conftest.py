@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 
 from ansf_platform.accounts import tokens
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.accounts.scopes import SCOPES
 from ratelimit import counting, definitions, policies, pool
 from ratelimit.definitions import COMMAND
+from ratelimit.limiter import Limiter
 from ratelimit.models import Policy
 from ratelimit.spec import spec_from
 from tests.api.conftest import Api
@@ -25,26 +27,31 @@ def fresh_view():
 
 
 @pytest.fixture
-def server(valkey, settings):
-    """The process's limiter on an empty database of a real server; a client of it."""
+def server(valkey, settings, monkeypatch):
+    """The process's limiter on an empty database of a real server; a client of it.
+
+    The limiter has more patience than in production: these tests are about what it is told.
+    """
     settings.REDIS_URL = valkey.database_url(11)
-    pool.limiter.cache_clear()
     client = counting.connected()
     client.flushdb()
     counting.TALLY.reset()
+    made = Limiter(redis.Redis.from_url(settings.REDIS_URL), budget_s=5.0)
+    monkeypatch.setattr(pool, "limiter", lambda: made)
     yield client
-    counting.TALLY.flush()
-    pool.limiter().close()
-    pool.limiter.cache_clear()
+    counting.TALLY.stop()
+    made.close()
 
 
 @pytest.fixture
-def nowhere(settings):
+def nowhere(settings, monkeypatch):
     """A Redis that does not answer."""
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    pool.limiter.cache_clear()
+    made = Limiter(redis.Redis.from_url(settings.REDIS_URL), workers=1)
+    monkeypatch.setattr(pool, "limiter", lambda: made)
     yield
-    pool.limiter.cache_clear()
+    counting.TALLY.stop()
+    made.close()
 
 
 @pytest.fixture
