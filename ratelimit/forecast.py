@@ -19,7 +19,7 @@ class Forecast:
     """Whether the first would pass now."""
     passes: int
     """How many would pass now."""
-    remaining: int
+    left: int
     """Units left after those."""
     retry_after: float | None
     """Seconds until the first would pass; None when it would now, or never."""

@@ -100,7 +100,7 @@ def test_what_if_charges_nothing_and_tells_when_it_would_pass(server, api, tenan
     fits, short, never = (api.post(ask, {"cost": cost}).json() for cost in (3, 5, 11))
     many = api.post(ask, {"cost": 1, "times": 5}).json()
 
-    assert (fits["allowed"], fits["passes"], fits["remaining"]) == (True, 1, 3)
+    assert (fits["allowed"], fits["passes"], fits["remaining"], fits["left"]) == (True, 1, 3, 0)
     assert (short["allowed"], round(short["retry_after"])) == (False, 200)
     assert (never["never"], never["retry_after"]) == (True, None)
     assert (many["passes"], round(many["last_after"])) == (3, 200)
