@@ -227,6 +227,10 @@ ANSF: dict[str, Any] = {
     # Envelopes in the broker per worker slot: deep enough to keep a slot busy, shallow enough
     # that priority, fairness, cancel and limits still apply to what waits.
     "WINDOW_PER_SLOT": env.integer("ANSF_WINDOW_PER_SLOT", 3),
+    # Limits: how long a decision waits for Redis, and among how many processes a policy's quota
+    # is divided while Redis is away.
+    "LIMIT_BUDGET_MS": env.number("ANSF_LIMIT_BUDGET_MS", 2.0),
+    "LIMIT_WORKERS": env.integer("ANSF_LIMIT_WORKERS", 8),
     "RETENTION_DAYS": env.number("ANSF_RETENTION_DAYS", 30.0),
     "BLOB_DIR": env.text("ANSF_BLOB_DIR"),  # empty: blobs live in a table
     "FLOWER_URL": env.text("ANSF_FLOWER_URL"),  # where the pages' link to Flower leads

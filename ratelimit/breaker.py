@@ -1,9 +1,8 @@
 """When to stop asking a server that does not answer, and who finds out that it is back.
 
-`CLOSED_BY` failures in a row open the breaker: from then on nobody waits for Redis at all. A
-thread of its own, which only lives that long, tries again about once a second with more patience
-than any caller has; so a caller never pays for a probe, and a slow connection (TLS, another
-region) is not mistaken for a dead one.
+`OPENED_BY` failures in a row open the breaker, or one failure to connect at all: from then on
+nobody waits for Redis. A thread of its own, which only lives that long, tries again about once
+a second, with more patience than any caller has.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-CLOSED_BY = 3
+OPENED_BY = 3
 PROBE_EVERY_S = 1.0
-_JITTER = 0.25  # of the interval, to either side: replicas must not come back in step
+JITTER = 0.25  # of the interval, to either side: replicas must not come back in step
 
 
 class Breaker:
     """Counts failures in a row; `open` says that nobody should ask."""
 
-    def __init__(self, failures: int = CLOSED_BY) -> None:
+    def __init__(self, failures: int = OPENED_BY) -> None:
         self._most = failures
         self.failures = 0
         self.open = False
         self.opened_at: float | None = None
         """By `time.time()`, for whoever shows it."""
 
-    def failed(self, error: BaseException) -> bool:
-        """Note a failure; True when this one opened it."""
-        self.failures += 1
+    def failed(self, error: BaseException, *, for_good: bool = False) -> bool:
+        """Note a failure; True when this one opened it, at once if there is no connection."""
+        self.failures = self._most if for_good else self.failures + 1
         if self.open or self.failures < self._most:
             return False
         self.open, self.opened_at = True, time.time()
@@ -75,7 +74,7 @@ class Prober:
 
     def _run(self) -> None:
         stop = self._stop
-        while not stop.wait(self._every_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
+        while not stop.wait(self._every_s * random.uniform(1 - JITTER, 1 + JITTER)):
             revive = self._revive()
             if revive is None or revive():
                 return

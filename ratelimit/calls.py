@@ -1,6 +1,7 @@
 """The script calls of one limiter: which keys and arguments each takes.
 
-Charges are cached: the same buckets at the same cost are the same bytes.
+Charges are cached: the same buckets at the same cost are the same bytes (`charge` for all or
+none, `take` for as many units as fit).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Calls:
         self.keys = keys
         self.scripts = scripts
         self.charge = lru_cache(maxsize=_CACHED)(self._charge)
+        self.take = lru_cache(maxsize=_CACHED)(self._take)
 
     def shards(self, buckets: Sequence[Bucket]) -> list[Shard]:
         """Buckets that live together, those of a tenant before those that all share."""
@@ -39,8 +41,7 @@ class Calls:
             by_tag.setdefault(self.keys.tag(bucket), []).append(bucket)
         return [tuple(shard) for shard in by_tag.values()] or [()]
 
-    def take(self, bucket: Bucket, at_most: int) -> Command:
-        """As many units as fit."""
+    def _take(self, bucket: Bucket, at_most: int) -> Command:
         _spendable(bucket)
         level.checked_cost(at_most, bucket.quota)
         texts = level.take_texts(bucket.quota, at_most)

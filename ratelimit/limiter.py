@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import TypeVar
 
-import redis
 from redis.exceptions import RedisError
 
 from ratelimit.breaker import PROBE_EVERY_S, Breaker, Prober
@@ -15,11 +14,11 @@ from ratelimit.calls import Calls
 from ratelimit.decision import BucketState, Decision, Grant, Reservation
 from ratelimit.degraded import Local
 from ratelimit.keys import Keys
-from ratelimit.level import decide
-from ratelimit.plans import Ask, Pause, Plan, Plans, Request
-from ratelimit.scripts import PRODUCTION, Scripts
+from ratelimit.level import decide, grant_of
+from ratelimit.plans import Ask, Change, Pause, Plan, Plans, Request
+from ratelimit.scripts import PRODUCTION, Scripts, plain
 from ratelimit.slots import LIFE_S, Heartbeat, Slot, SlotPlan
-from ratelimit.wire import Replies, connect
+from ratelimit.wire import CONNECT_S, Client, Replies, Unreachable, connect
 
 T = TypeVar("T")
 BUDGET_S = 0.002
@@ -29,6 +28,7 @@ RESERVATION_S = 3600.0
 PATIENCE_S = 1.0
 """How long the thread that pays debts waits, whom nobody waits for."""
 _DEBTS_AT_ONCE = 100
+_ECHOED = "{ansf}"  # asked of the node that keeps the levels
 AWAY = (RedisError, OSError)
 
 
@@ -36,22 +36,23 @@ class Limiter:
     """Decides on a redis-py client, of one server or of a cluster; threads share it, forks too.
 
     No error of Redis reaches a caller: without it, policies say what passes (`degraded`), and
-    `workers` says among how many processes a local share is divided. A ValueError tells of a
-    cost that cannot be counted.
+    `workers` says among how many processes a local share is divided. Without a client it is
+    always so. A ValueError tells of a cost that cannot be counted.
     """
 
     def __init__(
         self,
-        client: redis.Redis | redis.RedisCluster,
+        client: Client | None,
         *,
         keys: Keys | None = None,
         scripts: Scripts = PRODUCTION,
         workers: int = WORKERS,
         budget_s: float = BUDGET_S,
+        connect_s: float = CONNECT_S,
         probe_every_s: float = PROBE_EVERY_S,
     ) -> None:
         self._client = client
-        self._wire = connect(client, budget_s)
+        self._wire = connect(client, budget_s, connect_s)
         self._calls = Calls(keys or Keys(), scripts)
         self.alone = Local(workers)
         self.breaker = Breaker()
@@ -87,7 +88,16 @@ class Limiter:
 
     def take(self, bucket: Bucket, at_most: int) -> Grant:
         """Charge as many whole units as fit, up to `at_most`."""
-        return self._drive(self._plans.take_many([(bucket, at_most)]))[0]
+        if self.breaker.open:
+            return self._drive(self._plans.take_many([(bucket, at_most)]))[0]
+        try:
+            reply = self._wire.ask(self._calls.take(bucket, at_most))
+        except AWAY as error:
+            self._failed(error)
+            return self.alone.take(bucket, at_most)
+        if self.breaker.failures or self.alone.owing:
+            self._answered()
+        return grant_of(bucket, at_most, reply)
 
     def take_many(self, wishes: Sequence[tuple[Bucket, int]]) -> list[Grant]:
         """`take` for several buckets, in one round trip."""
@@ -96,6 +106,11 @@ class Limiter:
     def refund(self, buckets: Sequence[Bucket], cost: int) -> bool:
         """Give `cost` units back to every bucket. False: it will be done when Redis is back."""
         return self._drive(self._plans.adjust(buckets, -cost))
+
+    def refund_many(self, changes: Sequence[Change]) -> bool:
+        """`refund` of so many units to each bucket, in one round trip."""
+        given_back = [(bucket, -units) for bucket, units in changes]
+        return self._drive(self._plans.adjust_many(given_back))
 
     # --- looking ----------------------------------------------------------------------------
     def peek(self, buckets: Sequence[Bucket]) -> Decision:
@@ -170,7 +185,7 @@ class Limiter:
 
     def _ask(self, ask: Ask) -> Replies | None:
         if self.breaker.open:
-            self._prober.ensure()  # a fork leaves the thread behind
+            self._ensure_probing()
             return None
         try:
             replies = self._wire.run(ask.commands)
@@ -181,21 +196,21 @@ class Limiter:
         return replies
 
     def _failed(self, error: BaseException) -> None:
-        if self.breaker.failed(error):
+        if self.breaker.failed(error, for_good=isinstance(error, Unreachable)):
             self._wire.close()
-            self._prober.ensure()
+            self._ensure_probing()
+
+    def _ensure_probing(self) -> None:
+        if self._client is not None:
+            self._prober.ensure()  # again in a fork, which leaves the thread behind
 
     def _answered(self) -> None:
         self.breaker.succeeded()
         if self.alone.owing:
-            self._prober.ensure()  # it pays, so that no caller's time is spent on it
+            self._ensure_probing()  # it pays, so that no caller's time is spent on it
 
     def _revive(self) -> bool:
         """Whether Redis is back; then what was admitted without it has been charged."""
-        try:
-            self._client.ping()
-        except AWAY:
-            return False
         if not self._pay():
             return False
         self.breaker.succeeded()
@@ -204,8 +219,9 @@ class Limiter:
     def _pay(self) -> bool:
         """Charge what is owed, with patience and past the breaker."""
         debts = self.alone.debts()
-        wire = connect(self._client, PATIENCE_S)
+        wire = connect(self._client, PATIENCE_S, PATIENCE_S)
         try:
+            wire.ask(plain(_ECHOED, "ECHO", _ECHOED))
             while debts:
                 some = debts[:_DEBTS_AT_ONCE]
                 wire.run([self._calls.adjust((bucket,), units) for bucket, units in some])

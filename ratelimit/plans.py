@@ -21,6 +21,7 @@ from ratelimit.scripts import Command
 
 T = TypeVar("T")
 Request = tuple[Sequence[Bucket], int]
+Change = tuple[Bucket, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,17 @@ class Plans:
 
     def adjust(self, buckets: Sequence[Bucket], units: int) -> Plan[bool]:
         """Charge (+) or give back (−) without asking. False: done when Redis is back."""
-        if not buckets or not units:
+        return (yield from self.adjust_many([(bucket, units) for bucket in buckets]))
+
+    def adjust_many(self, changes: Sequence[Change]) -> Plan[bool]:
+        """The same with units of its own for each bucket, in one round trip."""
+        calls = [self.calls.adjust((bucket,), units) for bucket, units in changes if units]
+        if not calls:
             return True
-        shards = self.calls.shards(buckets)
-        replies = yield Ask([self.calls.adjust(shard, units) for shard in shards])
+        replies = yield Ask(calls)
         if replies is None:
-            self.alone.owe(buckets, units)
+            for bucket, units in changes:
+                self.alone.owe((bucket,), units)
         return replies is not None
 
     # --- looking ----------------------------------------------------------------------------

@@ -14,23 +14,33 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import redis
+from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.exceptions import (
     AskError,
     ClusterDownError,
     MovedError,
     NoScriptError,
+    RedisError,
     ResponseError,
     SlotNotCoveredError,
 )
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TooLate
+from redis.retry import Retry
 
 from ratelimit.scripts import Command
 
+Client = redis.Redis | redis.RedisCluster
 Replies = list[Any]
+CONNECT_S = 0.05
+"""How long a caller waits for a new connection, once: failing to get one opens the breaker."""
 _MOVED = (MovedError, AskError, ClusterDownError)
 _MOST_OWED = 64  # late replies; a connection that owes more is closed
+
+
+class Unreachable(Disconnected):
+    """No connection could be made at all."""
 
 
 class Line:
@@ -87,11 +97,20 @@ class Transport(Protocol):
 
 
 class Wire:
-    """All connections of one process to one server. Threads share them, forks do not."""
+    """All connections of one process to one server. Threads share them, forks do not.
 
-    def __init__(self, client: redis.Redis, budget_s: float) -> None:
-        self._pool = client.connection_pool
+    They are made as the client's pool makes them, but without its retries: the caller waits.
+    """
+
+    def __init__(self, client: redis.Redis, budget_s: float, connect_s: float) -> None:
         self._budget_s = budget_s
+        self._class = client.connection_pool.connection_class
+        self._options = client.connection_pool.connection_kwargs | {
+            "retry": Retry(NoBackoff(), 0),
+            "retry_on_error": [],
+            "socket_timeout": connect_s,
+            "socket_connect_timeout": connect_s,
+        }
         self._idle: deque[Line] = deque()
         self._pid = os.getpid()
 
@@ -122,7 +141,7 @@ class Wire:
     def close(self) -> None:
         """See `Transport`."""
         while self._idle:
-            self._drop(self._idle.pop())
+            self._idle.pop().connection.disconnect()
 
     def _with_line(self, use: Callable[..., Any], *what: Any) -> Any:
         line = self._lend()
@@ -131,19 +150,19 @@ class Wire:
                 return self._use(line, use, what)
             except Disconnected:
                 pass  # it was closed while idle, as by a restart: a new one is worth one attempt
-        return self._use(Line(self._pool.get_connection(), self._budget_s), use, what)
+        return self._use(self._connect(), use, what)
 
     def _use(self, line: Line, use: Callable[..., Any], what: tuple[Any, ...]) -> Any:
         try:
             replies = use(line, *what)
         except TooLate:
             if line.owed > _MOST_OWED or not line.connection.is_connected:
-                self._drop(line)
+                line.connection.disconnect()
             else:
                 self._idle.append(line)
             raise
         except BaseException:
-            self._drop(line)
+            line.connection.disconnect()
             raise
         self._idle.append(line)
         return replies
@@ -156,9 +175,13 @@ class Wire:
         except IndexError:
             return None
 
-    def _drop(self, line: Line) -> None:
-        line.connection.disconnect()
-        self._pool.release(line.connection)
+    def _connect(self) -> Line:
+        connection = self._class(**self._options)
+        try:
+            connection.connect()
+        except (RedisError, OSError) as error:
+            raise Unreachable(str(error)) from error
+        return Line(connection, self._budget_s)
 
 
 class ClusterWire:
@@ -168,9 +191,9 @@ class ClusterWire:
     are sent once more.
     """
 
-    def __init__(self, client: redis.RedisCluster, budget_s: float) -> None:
+    def __init__(self, client: redis.RedisCluster, budget_s: float, connect_s: float) -> None:
         self._client = client
-        self._budget_s = budget_s
+        self._times = (budget_s, connect_s)
         self._wires: dict[str, Wire] = {}
 
     def ask(self, command: Command) -> Any:
@@ -211,13 +234,30 @@ class ClusterWire:
                 raise SlotNotCoveredError(command.keys[0])
             if node.name not in self._wires:
                 client = self._client.get_redis_connection(node)
-                self._wires[node.name] = Wire(client, self._budget_s)
+                self._wires[node.name] = Wire(client, *self._times)
             by_node.setdefault(node.name, []).append(place)
         return by_node
 
 
-def connect(client: redis.Redis | redis.RedisCluster, budget_s: float) -> Transport:
-    """The transport for a client."""
+class NoWire:
+    """What a limiter without a server asks: nobody."""
+
+    def run(self, commands: Sequence[Command]) -> Replies:
+        """Raises."""
+        raise Unreachable("no server is configured")
+
+    def ask(self, command: Command) -> Any:
+        """Raises."""
+        raise Unreachable("no server is configured")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def connect(client: Client | None, budget_s: float, connect_s: float = CONNECT_S) -> Transport:
+    """The transport for a client; seconds to wait for replies, and for a new connection."""
+    if client is None:
+        return NoWire()
     if isinstance(client, redis.RedisCluster):
-        return ClusterWire(client, budget_s)
-    return Wire(client, budget_s)
+        return ClusterWire(client, budget_s, connect_s)
+    return Wire(client, budget_s, connect_s)

@@ -1,0 +1,223 @@
+"""The limiter for asyncio: the same plans, scripts and promises as :mod:`ratelimit.limiter`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from redis.asyncio import Redis, RedisCluster
+
+from ratelimit.async_wire import connect
+from ratelimit.breaker import JITTER, PROBE_EVERY_S, Breaker
+from ratelimit.buckets import Bucket
+from ratelimit.calls import Calls
+from ratelimit.decision import BucketState, Decision, Grant, Reservation
+from ratelimit.degraded import Local
+from ratelimit.keys import Keys
+from ratelimit.limiter import AWAY, BUDGET_S, PATIENCE_S, RESERVATION_S, WORKERS
+from ratelimit.plans import Ask, Change, Plan, Plans, Request
+from ratelimit.scripts import PRODUCTION, Scripts
+from ratelimit.slots import BEATS, LIFE_S, SlotPlan
+from ratelimit.wire import Replies, Unreachable
+
+T = TypeVar("T")
+
+
+class AsyncLimiter:
+    """`Limiter` with every verb awaited. It belongs to the event loop that its client is used in.
+
+    `alone` and `breaker` may be those of the process's `Limiter`, so that both together keep to
+    one share without Redis.
+    """
+
+    def __init__(
+        self,
+        client: Redis | RedisCluster,
+        *,
+        keys: Keys | None = None,
+        scripts: Scripts = PRODUCTION,
+        workers: int = WORKERS,
+        budget_s: float = BUDGET_S,
+        probe_every_s: float = PROBE_EVERY_S,
+        alone: Local | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._client = client
+        self._wire = connect(client, budget_s)
+        self._calls = Calls(keys or Keys(), scripts)
+        self.alone = alone or Local(workers)
+        self.breaker = breaker or Breaker()
+        self._plans = Plans(self._calls, self.alone)
+        self._probe_every_s = probe_every_s
+        self._probing: asyncio.Task[None] | None = None
+
+    async def acquire(
+        self, buckets: Sequence[Bucket], cost: int = 1, *, wait: float | None = None
+    ) -> Decision:
+        """Charge `cost` to all buckets or to none; with `wait`, sleep until the slot given."""
+        return await self._drive(self._plans.acquire(buckets, cost, wait or 0.0))
+
+    async def acquire_many(self, requests: Sequence[Request]) -> list[Decision]:
+        """One decision for each (buckets, cost), in one round trip."""
+        return await self._drive(self._plans.acquire_many(requests))
+
+    async def take(self, bucket: Bucket, at_most: int) -> Grant:
+        """Charge as many whole units as fit, up to `at_most`."""
+        return (await self._drive(self._plans.take_many([(bucket, at_most)])))[0]
+
+    async def take_many(self, wishes: Sequence[tuple[Bucket, int]]) -> list[Grant]:
+        """`take` for several buckets, in one round trip."""
+        return await self._drive(self._plans.take_many(wishes))
+
+    async def refund(self, buckets: Sequence[Bucket], cost: int) -> bool:
+        """Give `cost` units back to every bucket."""
+        return await self._drive(self._plans.adjust(buckets, -cost))
+
+    async def refund_many(self, changes: Sequence[Change]) -> bool:
+        """`refund` of so many units to each bucket."""
+        given_back = [(bucket, -units) for bucket, units in changes]
+        return await self._drive(self._plans.adjust_many(given_back))
+
+    async def peek(self, buckets: Sequence[Bucket]) -> Decision:
+        """What `acquire` with cost 0 answers; changes nothing."""
+        return await self.acquire(buckets, 0)
+
+    async def peek_many(self, buckets: Sequence[Bucket]) -> list[BucketState]:
+        """The state of each bucket, in one round trip."""
+        return await self._drive(self._plans.peek_many(buckets))
+
+    async def reset(self, buckets: Sequence[Bucket]) -> bool:
+        """Fill the buckets up and let go of their slots."""
+        return await self._drive(self._plans.reset(buckets))
+
+    async def reserve(
+        self, buckets: Sequence[Bucket], estimate: int, *, life_s: float = RESERVATION_S
+    ) -> Reservation:
+        """Charge an estimate that `settle` corrects."""
+        return await self._drive(self._plans.reserve(buckets, estimate, life_s))
+
+    async def settle(self, reservation: Reservation | str, actual: int) -> bool:
+        """Replace the estimate by what it was; the second time changes nothing."""
+        return await self._drive(self._plans.settle(reservation, actual))
+
+    async def cancel(self, reservation: Reservation | str) -> bool:
+        """Give the whole estimate back."""
+        return await self._drive(self._plans.settle(reservation, 0))
+
+    def slot(
+        self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float = LIFE_S
+    ) -> AsyncSlot:
+        """A place in every bucket for an `async with` block."""
+        return AsyncSlot(self, SlotPlan(self._plans, tuple(buckets), life_s), wait)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether decisions are made without Redis at the moment."""
+        return self.breaker.open
+
+    async def close(self) -> None:
+        """Pay what is owed, if Redis is there, and let the client's connections go."""
+        if self._probing is not None:
+            self._probing.cancel()
+        if self.alone.owing and not self.breaker.open:
+            await self._pay()
+        await self._client.aclose()
+
+    # --- driving ----------------------------------------------------------------------------
+    async def _drive(self, plan: Plan[T]) -> T:
+        try:
+            step = next(plan)
+            while True:
+                if isinstance(step, Ask):
+                    step = plan.send(await self._ask(step))
+                    continue
+                try:
+                    await asyncio.sleep(step.seconds)
+                except BaseException as error:  # noqa: BLE001 - the plan gives back and raises it
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(None)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def _ask(self, ask: Ask) -> Replies | None:
+        if self.breaker.open:
+            self._ensure_probing()
+            return None
+        try:
+            replies = await self._wire.run(ask.commands)
+        except AWAY as error:
+            if self.breaker.failed(error, for_good=isinstance(error, Unreachable)):
+                self._ensure_probing()
+            return None
+        self.breaker.succeeded()
+        if self.alone.owing:
+            self._ensure_probing()
+        return replies
+
+    def _ensure_probing(self) -> None:
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.get_running_loop().create_task(self._probe())
+
+    async def _probe(self) -> None:
+        while True:
+            await asyncio.sleep(self._probe_every_s * random.uniform(1 - JITTER, 1 + JITTER))
+            try:
+                await self._client.ping()
+            except AWAY:
+                continue
+            if await self._pay():
+                self.breaker.succeeded()
+                return
+
+    async def _pay(self) -> bool:
+        debts = self.alone.debts()
+        try:
+            calls = [self._calls.adjust((bucket,), units) for bucket, units in debts]
+            await connect(self._client, PATIENCE_S).run(calls)
+        except AWAY:
+            for bucket, units in debts:
+                self.alone.owe((bucket,), units)
+            return False
+        return True
+
+
+class AsyncSlot:
+    """A place for the length of an `async with` block; `allowed` says whether it was got."""
+
+    def __init__(self, limiter: AsyncLimiter, plan: SlotPlan, wait_s: float) -> None:
+        self._limiter = limiter
+        self._plan = plan
+        self._wait_s = wait_s
+        self._beating: asyncio.Task[Any] | None = None
+        self.decision: Decision | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it is held."""
+        return self.decision is not None and self.decision.allowed
+
+    async def __aenter__(self) -> Self:
+        self.decision = await self._limiter._drive(self._plan.enter(self._wait_s))  # noqa: SLF001
+        if self.allowed and self._plan.buckets:
+            self._beating = asyncio.get_running_loop().create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            await self._limiter._drive(self._plan.leave())  # noqa: SLF001 - one piece with it
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._plan.life_s / BEATS)
+            await self._limiter._drive(self._plan.beat())  # noqa: SLF001 - one piece with it
