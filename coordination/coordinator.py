@@ -3,8 +3,8 @@
 Three loops, each in a thread with a database connection of its own:
 
 * *elector*: renews the lease once a second, whatever the other loops are doing;
-* *dispatcher*: woken by notifications (PostgreSQL) or by a change of the file (SQLite), polling
-  as a fallback;
+* *dispatcher*: woken by notifications (PostgreSQL), by a change of the file (SQLite), or when a
+  policy has units again for what waits, polling as a fallback;
 * *keeper*: wakes what is due, expires, judges leases, fires schedules, reconciles, forgets.
 
 A loop that meets a database error drops its connection and goes on; a loop that finds itself
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.25  # between polls when nobody notifies
 BUSY_SECONDS = 0.015  # between cycles that found work: the window holds more work than that
+TRICKLE_SECONDS = 0.003  # the same, when all that was found was limited
 SQLITE_POLL_SECONDS = 0.005
 ERROR_SECONDS = 0.5
 FORGET_SECONDS = 1.0  # of each ten seconds: judging leases must not wait for pruning
@@ -153,16 +154,21 @@ class Coordinator:
                 self._stopping.wait(0.05)
                 continue
             self._wake.clear()
-            if lifecycle.wake(term) + dispatcher.cycle(term):
+            moved = lifecycle.wake(term) + dispatcher.cycle(term)
+            if moved and (dispatcher.flowing or not dispatcher.limits.waiting):
                 self._stopping.wait(BUSY_SECONDS)
-            elif sql.postgres():
-                self._wake.wait(IDLE_SECONDS)
+                continue
+            if moved:  # a trickle that policies let through: nobody else is to wait for it
+                self._stopping.wait(TRICKLE_SECONDS)
+            idle = min(IDLE_SECONDS, dispatcher.limits.next_in)
+            if sql.postgres():
+                self._wake.wait(idle)
             else:
-                seen = self._await_change(seen)
+                seen = self._await_change(seen, idle)
 
-    def _await_change(self, seen: int) -> int:
-        """Wait until another connection wrote to the SQLite file, or for the idle time."""
-        give_up = time.monotonic() + IDLE_SECONDS
+    def _await_change(self, seen: int, seconds: float) -> int:
+        """Wait until another connection wrote to the SQLite file, or for so long."""
+        give_up = time.monotonic() + seconds
         while time.monotonic() < give_up and not self._stopping.is_set():
             with connection.cursor() as cursor:
                 cursor.execute("PRAGMA data_version")

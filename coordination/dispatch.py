@@ -199,6 +199,7 @@ class Dispatcher:
                 row["payload_bytes"],
                 bool(row["solo"]),
                 row["limit_set"],
+                cycle.limits.held(pair_of(row), row["waited"]),
             )
             found[row["pool"]][candidate.swarm_id][candidate.id] = candidate
             self.seen[row["pool"], candidate.swarm_id].add(candidate.definition_id)

@@ -7,6 +7,9 @@ earns no credit.
 
 Within a swarm: effective priority (priority, plus one per aging step waited, at most 9), then
 rank (longest remaining path), then age.
+
+What a policy holds back ages among its own kind: of equals, it stands behind those who could have
+started before it could.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ class Candidate:
     """Must travel alone: part of a lane, or suspected of killing its worker."""
     limit_set: int = 0
     """Tasks of one set need the same units of the same policies; 0: asked for none."""
+    held: float = 0.0
+    """Seconds of its wait in which a policy held it back: they do not put it before others."""
 
 
 class Gate(Protocol):
@@ -62,10 +67,15 @@ def effective_priority(priority: int, waited: float, step: float) -> int:
 
 
 def order(candidates: Iterable[Candidate], step: float) -> list[Candidate]:
-    """Most urgent first; equals by longest remaining path, then by age."""
+    """Most urgent first; equals by longest remaining path, then by age since nothing held them."""
     return sorted(
         candidates,
-        key=lambda c: (-effective_priority(c.priority, c.waited, step), -c.rank, -c.waited),
+        key=lambda c: (
+            -effective_priority(c.priority, c.waited, step),
+            -c.rank,
+            c.held - c.waited,
+            -c.waited,
+        ),
     )
 
 

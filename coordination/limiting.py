@@ -31,6 +31,7 @@ from ratelimit.pool import limiter
 
 PACE_SECONDS = 0.010  # between two looks at a key that is in use: a few units at once
 SHORTEST_PACE_SECONDS = 0.002
+MOST_KEYS = 50_000  # remembered
 REST_SECONDS = 0.25  # a key is looked at again by then: its policy or its level may be set anew
 
 
@@ -46,6 +47,16 @@ class Round:
     gates: dict[Pair, KeyGate] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     buckets: dict[Key, Bucket] = field(default_factory=dict)
+    free_for: dict[Key, float] = field(default_factory=dict)
+    """Seconds for which a key has had units that nobody took."""
+
+    def held(self, pair: Pair, waited: float) -> float:
+        """How much of a task's wait was for its policies."""
+        gate = self.gates.get(pair)
+        if gate is None:
+            return 0.0
+        free = min((self.free_for.get(key, waited) for key in gate.need.keys), default=waited)
+        return max(0.0, waited - free)
 
     @property
     def needs(self) -> dict[Pair, Need]:
@@ -74,18 +85,19 @@ class Limits:
     subjects: Subjects = field(default_factory=Subjects)
     _rests_until: dict[Key, float] = field(default_factory=dict)
     _full_at: dict[Key, float] = field(default_factory=dict)
-    _waiting: set[Pair] = field(default_factory=set)
-    """Limit sets with ready tasks in this cycle."""
+    _free_since: dict[Key, float] = field(default_factory=dict)
+    waiting: set[Pair] = field(default_factory=set)
+    """Limited sets that had ready tasks in this cycle."""
 
     def awake(self, groups: Sequence[sql.Row]) -> list[sql.Row]:
         """The groups without those that wait for a key that rests."""
         pairs = {(group["swarm_id"], group["limit_set"]) for group in groups}
         self.subjects.refresh(pairs)
-        self._waiting = {pair for pair in pairs if self.subjects.is_limited(pair)}
-        if not self._waiting:
+        self.waiting = {pair for pair in pairs if self.subjects.is_limited(pair)}
+        if not self.waiting:
             return list(groups)
         now = time.monotonic()
-        resting = {pair for pair in self._waiting if self._rest_of(pair) > now}
+        resting = {pair for pair in self.waiting if self._rest_of(pair) > now}
         return [g for g in groups if (g["swarm_id"], g["limit_set"]) not in resting]
 
     def _rest_of(self, pair: Pair) -> float:
@@ -100,15 +112,18 @@ class Limits:
     def next_in(self) -> float:
         """Seconds until a key with waiting tasks ends its rest."""
         now = time.monotonic()
-        ends = [end - now for pair in self._waiting if (end := self._rest_of(pair)) > now]
+        ends = [end - now for pair in self.waiting if (end := self._rest_of(pair)) > now]
         return min(ends, default=REST_SECONDS)
 
     def look(self, groups: Iterable[sql.Row], flight: Iterable[sql.Row]) -> Round:
         """Gates for these groups: one call tells the levels of all their keys."""
-        pairs = {(group["swarm_id"], group["limit_set"]) for group in groups} & self._waiting
+        pairs = {(group["swarm_id"], group["limit_set"]) for group in groups} & self.waiting
         found = Round()
         if not pairs:
             return found
+        if len(self._full_at) > MOST_KEYS:  # all it costs is one more look at each
+            for kept in (self._full_at, self._rests_until, self._free_since):
+                kept.clear()
         for pair in pairs:
             need = self.subjects.need(pair)
             found.gates[pair] = KeyGate(need, found.ledger)
@@ -122,21 +137,22 @@ class Limits:
                 found.ledger.left[key] = UNBOUNDED if bucket.shadow else free
         asked = [bucket for key, bucket in found.buckets.items() if key not in slots]
         for bucket, state in zip(asked, self._peek(asked), strict=True):
-            self._note(found.ledger, bucket, state)
+            self._note(found, bucket, state)
         return found
 
     def _peek(self, buckets: Sequence[Bucket]) -> Sequence[BucketState]:
         return self.limiter.peek_many(buckets) if buckets else ()
 
-    def _note(self, ledger: Ledger, bucket: Bucket, state: BucketState) -> None:
-        key = key_of(bucket)
-        self._full_at[key] = time.monotonic() + state.reset_after
+    def _note(self, found: Round, bucket: Bucket, state: BucketState) -> None:
+        key, now = key_of(bucket), time.monotonic()
+        self._full_at[key] = now + state.reset_after
         left = state.remaining
         if bucket.shadow or (bucket.unit != "requests" and left > 0):
             left = UNBOUNDED
-        ledger.left[key] = left
+        found.ledger.left[key] = left
         if left <= 0:
             self._rest(bucket, state.retry_after)
+        found.free_for[key] = now - self._free_since.setdefault(key, now)
 
     def _rest(self, bucket: Bucket, retry_after: float | None = None) -> None:
         """Leave a key alone until a unit is there, or a few of one that fills fast."""
@@ -147,6 +163,7 @@ class Limits:
         if retry_after is not None:
             until = now + retry_after
         self._rests_until[key] = min(max(until, now + pace), now + REST_SECONDS)
+        self._free_since.pop(key, None)
 
     def _in_flight(self, flight: Iterable[sql.Row]) -> Counter[Key]:
         """Tasks that are dispatched or running, by key; of all limit sets that share it."""
@@ -172,6 +189,7 @@ class Limits:
         for (bucket, count), grant in zip(asked, grants, strict=True):
             key = key_of(bucket)
             self._full_at[key] = self._full_at.get(key, 0.0) + count / float(bucket.quota.rate)
+            self._free_since.pop(key, None)
             if not bucket.shadow:
                 granted[key] = grant.granted
                 if grant.granted < count or found.ledger.left[key] <= 0:

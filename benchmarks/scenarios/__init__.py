@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.figures import Findings
-from benchmarks.scenarios import backlog, bus, churn, kernels, latency, priorities, throughput
+from benchmarks.scenarios import (
+    backlog,
+    bus,
+    churn,
+    kernels,
+    latency,
+    limited_dispatch,
+    priorities,
+    throughput,
+)
 
 SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "backlog": backlog.measure,
@@ -13,6 +22,7 @@ SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "churn": churn.measure,
     "kernels": kernels.measure,
     "latency": latency.measure,
+    "limited-dispatch": limited_dispatch.measure,
     "priorities": priorities.measure,
     "throughput": throughput.measure,
 }
