@@ -11,6 +11,8 @@ transaction, and a second time changes nothing::
       http.fetch: {handler: http.fetch, pool: io, swarm: backend}
     schedules:
       nightly: {definition: http.fetch, cron: "0 3 * * *", payload: {url: "https://example.org"}}
+    limits:
+      small-model: {unit: tokens, limit: 60_000, period: 60, scope: model, on_deny: wait}
 
 * A field that is left out stays as it is (a new row takes the default).
 * A swarm that is left out is left alone; an agent that a declared swarm leaves out is disabled,

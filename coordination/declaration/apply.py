@@ -12,13 +12,14 @@ from django.db import models, transaction
 from ansf_platform.accounts import audit
 from ansf_platform.accounts.models import Tenant
 from coordination import definitions, schedules
+from coordination.declaration import limits
 from coordination.declaration.spec import AgentSpec, Declaration, Item, SwarmSpec
 from coordination.errors import Invalid, ItemError
 from coordination.models import Agent, Schedule, Swarm, TaskDefinition
 
 Declared = TypeVar("Declared", SwarmSpec, Item)
 Action = Literal["create", "update", "disable"]
-Kind = Literal["swarm", "agent", "definition", "schedule"]
+Kind = Literal["swarm", "agent", "definition", "schedule", "limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ def apply(
             *_each(declaration.swarms, lambda item: _swarm(tenant, item)),
             *_each(declaration.definitions, lambda item: _definition(tenant, item)),
             *_each(declaration.schedules, lambda item: _schedule(tenant, item)),
+            *_each(declaration.limits, lambda item: _limit(tenant, item, actor)),
         )
         for change in changes:
+            if change.kind == "limit":  # its writer has told of it
+                continue
             audit.record(
                 f"{change.kind}.{change.action}",
                 change.kind,
@@ -154,6 +158,14 @@ def _schedule(tenant: Tenant, declared: Item) -> list[Change]:
     if changes:
         schedules.arm(schedule)
     return changes
+
+
+def _limit(tenant: Tenant, declared: Item, actor: str) -> list[Change]:
+    written = limits.write(tenant, declared, actor)
+    if written is None:
+        return []
+    created, (before, after) = written
+    return [_change("create" if created else "update", "limit", declared.name, before, after)]
 
 
 def _with_swarm(

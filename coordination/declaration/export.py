@@ -10,7 +10,7 @@ import yaml
 from django.db import models
 
 from ansf_platform.accounts.models import Tenant
-from coordination.declaration import spec
+from coordination.declaration import limits, spec
 from coordination.declaration.parse import numbered
 from coordination.declaration.spec import Field
 from coordination.models import Agent, Schedule, Swarm, TaskDefinition
@@ -29,6 +29,7 @@ def export(tenant: Tenant) -> dict[str, Any]:
             for definition in _latest_definitions(tenant)
         },
         "schedules": {row.name: _given(row, spec.SCHEDULE) for row in schedules},
+        "limits": limits.exported(tenant),
     }
     return {name: section for name, section in whole.items() if section}
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from coordination.declaration import markup, spec
+from coordination.declaration import limits, markup, spec
 from coordination.declaration.spec import AgentSpec, Declaration, Field, Item, SwarmSpec
 from coordination.errors import Invalid, ItemError
 
-SECTIONS = ("swarms", "definitions", "schedules")
+SECTIONS = ("swarms", "definitions", "schedules", "limits")
 MAX_AGENTS = 1000  # of one swarm
 
 
@@ -92,6 +92,10 @@ def parse_mapping(value: Any) -> Declaration:
         schedules=tuple(
             _schedule(reader, name, body)
             for name, body in reader.named("schedules", given["schedules"], spec.SLUG).items()
+        ),
+        limits=tuple(
+            _limit(reader, name, body)
+            for name, body in reader.named("limits", given["limits"], limits.NAMES).items()
         ),
     )
     if reader.errors:
@@ -182,6 +186,14 @@ def _schedule(reader: _Reader, name: str, body: Any) -> Item:
     else:
         reader.wrong(path, "needs `cron` or `interval_seconds`")
     return Item(name, columns)
+
+
+def _limit(reader: _Reader, name: str, body: Any) -> Item:
+    """Only the keys are judged here: the values belong to a policy that may exist already."""
+    path = f"/limits/{_escape(name)}"
+    given = reader.mapping(path, body)
+    reader.known(path, given, tuple(limits.KEYS))
+    return Item(name, {column: given[key] for key, column in limits.KEYS.items() if key in given})
 
 
 def _escape(key: str) -> str:

@@ -44,7 +44,7 @@ class SwarmSpec:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One declared definition or schedule and the columns that were given."""
+    """One declared definition, schedule or limit and the columns that were given."""
 
     name: str
     columns: Mapping[str, Any]
@@ -57,6 +57,7 @@ class Declaration:
     swarms: tuple[SwarmSpec, ...] = ()
     definitions: tuple[Item, ...] = ()
     schedules: tuple[Item, ...] = field(default=())
+    limits: tuple[Item, ...] = ()
 
 
 def text(limit: int) -> Check:

@@ -68,6 +68,7 @@ def test_test_says_what_would_happen_and_exits_with_3_when_denied(models, capsys
     told = as_json(capsys, "test", "models", "--model=small", "--times=5")
     with pytest.raises(SystemExit) as denied:
         run(capsys, "test", "models", "--model=small", "--cost=3")
+    capsys.readouterr()
 
     assert (told["passes"], told["remaining"], told["left"]) == (2, 2, 0)
     assert denied.value.code == 3

@@ -6,12 +6,15 @@ import json
 from decimal import Decimal
 
 import pytest
+import yaml
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansf_platform.accounts.models import AuditEntry
+from coordination import declaration
+from coordination.errors import Invalid as Refusal
 from ratelimit import policies
 from ratelimit.errors import Invalid
 from ratelimit.models import Policy
@@ -86,6 +89,52 @@ def test_the_admin_refuses_it_beside_the_field(boss, columns, field):
 
     assert told.status_code == 200
     assert field in told.context["adminform"].form.errors
+
+
+@pytest.mark.parametrize(("columns", "field"), BAD.values(), ids=list(BAD))
+def test_yaml_refuses_it_with_its_path(tenant, columns, field):
+    given = GOOD | columns
+    entry = {"period" if key == "period_seconds" else key: value for key, value in given.items()}
+    del entry["name"]
+
+    with pytest.raises(Refusal) as refused:
+        apply(tenant, {"limits": {"reports": entry}})
+
+    told = [each.field for each in refused.value.errors]
+    assert told == [f"/limits/reports/{'period' if field == 'period_seconds' else field}"]
+    assert not Policy.objects.filter(name="reports").exists()
+
+
+def apply(tenant, document, **more):
+    text = yaml.safe_dump(document)
+    return declaration.apply(tenant, declaration.parse(text), actor="command", **more)
+
+
+def test_yaml_declares_changes_and_exports_limits(tenant):
+    small = {"unit": "tokens", "limit": 60_000, "period": 60, "scope": "model"}
+    made = apply(tenant, {"limits": {"small-model": small}})
+    again = apply(tenant, {"limits": {"small-model": small}})
+    changed = apply(tenant, {"limits": {"small-model": {"burst": 1000}}})
+
+    assert [(each.action, each.kind, each.name) for each in made] == [
+        ("create", "limit", "small-model")
+    ]
+    assert again == ()
+    assert (changed[0].before, changed[0].after) == ({"burst": None}, {"burst": 1000})
+    assert declaration.export(tenant)["limits"] == {"small-model": small | {"burst": 1000}}
+    assert AuditEntry.objects.filter(object_type="policy").count() == 2
+
+
+def test_a_dry_run_of_yaml_writes_nothing(tenant):
+    changes = apply(tenant, {"limits": {"small-model": {"limit": 5}}}, dry_run=True)
+
+    assert len(changes) == 1
+    assert not Policy.objects.filter(name="small-model").exists()
+
+
+def test_a_misspelt_key_of_a_limit_is_refused_with_its_path(tenant):
+    with pytest.raises(Refusal, match=r"/limits/a/peroid: unknown key; .* period"):
+        apply(tenant, {"limits": {"a": {"peroid": 5}}})
 
 
 def test_a_tenant_cannot_limit_sign_ins(api):
