@@ -1,25 +1,62 @@
-"""Dynamic time warping: exact distances, a lower bound, and the nearest of many series.
+"""Dynamic time warping: exact distances, alignments, bounds, and the nearest of many series.
 
 The distance is the root of the smallest sum of squared differences over all monotone
-alignments (Sakoe & Chiba 1978), optionally kept within a band around the diagonal. `nearest`
-skips work that cannot matter: candidates are taken in the order of LB_Keogh (Keogh & Ratana-
-mahatana 2005), each distance is abandoned once it must exceed the k-th best so far (Rakthan-
-manon et al. 2012), and the answer is the brute-force answer, ties broken by index.
+alignments (Sakoe & Chiba 1978), optionally kept within a band around the diagonal. A series is
+a vector, or a matrix of shape (samples, channels): then a sample's difference is that of all its
+channels (dependent warping). `nearest` skips work that cannot matter: the alignment along the
+diagonal bounds the answer from above, LB_Keogh (Keogh & Ratanamahatana 2005) and LB_Improved
+(Lemire 2009) from below, and each distance is abandoned once it must exceed the k-th best so far
+(Herrmann & Webb 2021). The answer is the brute-force answer, ties broken by index.
+
+Everywhere `window` is in samples (None = unbounded): how far an alignment may leave the
+diagonal; with unequal lengths it is measured from the diagonals through both corners, so an
+alignment always exists. Input that is NaN, infinite, empty, too large or of the wrong shape is a
+ValueError.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kernels.compile import jit
-from kernels.series import Floats, Integers, as_count, as_series, as_series_list
+from kernels import dtw_align, dtw_elastic, dtw_search
+from kernels.points import Collection, as_channels, check_alike, checked_channels, collect
+from kernels.series import Floats, Integers, as_count, as_series
+
+__all__ = [
+    "Collection",
+    "Envelope",
+    "Match",
+    "Neighbours",
+    "collect",
+    "ddtw",
+    "dtw_distance",
+    "dtw_path",
+    "envelope",
+    "lb_improved",
+    "lb_keogh",
+    "msm",
+    "nearest",
+    "nearest_each",
+    "pairwise",
+    "subsequence",
+    "wdtw",
+]
 
 MAX_CELLS = 4_000_000_000
 """Cells of one alignment (about 4 s): a kernel cannot be interrupted, so it must be bounded."""
+
+MAX_PATH_CELLS = 400_000_000
+"""Cells of an alignment whose path is wanted: one byte each."""
+
+MAX_DISTANCES = 50_000_000
+"""Distances in one matrix: 400 MB."""
+
+MAX_MATCHES = 1000
 
 _SLACK = 1e-12
 """Two sums of the same squares in another order differ by less; a bound must not exceed by it."""
@@ -39,272 +76,244 @@ class Neighbours(NamedTuple):
     distances: Floats
 
 
+class Alignment(NamedTuple):
+    """The distance, and the aligned samples (i of x, j of y) in order, shape (pairs, 2)."""
+
+    distance: float
+    pairs: Integers
+
+
+class Match(NamedTuple):
+    """Where in a long series the query occurs: samples [start, stop), and how far off it is."""
+
+    start: int
+    stop: int
+    distance: float
+
+
 def dtw_distance(
     x: ArrayLike, y: ArrayLike, window: int | None = None, upper_bound: float = np.inf
 ) -> float:
-    """The warping distance of two series, or infinity as soon as it must exceed `upper_bound`.
-
-    `window` (samples, None = unbounded) is how far an alignment may leave the diagonal; with
-    unequal lengths it is measured from the diagonals through both corners, so a path always
-    exists. Raises ValueError for NaN, infinity, empty or non-1-D input, or a negative window.
-    """
-    first, second = as_series(x, "x"), as_series(y, "y")
-    band = _checked_window(window, first.size, second.size)
+    """The warping distance of two series, or infinity as soon as it must exceed `upper_bound`."""
+    first, second = as_channels(x, "x"), as_channels(y, "y")
+    if first.shape[0] != second.shape[0]:
+        check_alike(("x", first), ("y", second))
+    band = _checked_window(window, first.shape[1], second.shape[1])
     bound = float(upper_bound)
-    if math.isnan(bound) or bound < 0:
+    if not bound >= 0:
         raise ValueError(f"upper_bound is {bound}; pass a number >= 0, or leave it out")
-    limit = bound * bound * (1 + _SLACK)
-    if np.isinf(limit):
-        squared = _full_distance(first, second, band)
-    else:
-        squared = _bounded_distance(first, second, band, limit, np.zeros(first.size + 1))
+    squared = dtw_search.distance(first, second, band, bound * bound * (1 + _SLACK))
+    if squared < 0:
+        checked_channels(x, "x")
+        checked_channels(y, "y")
     distance = math.sqrt(squared)
     return distance if distance <= bound else math.inf
 
 
+def dtw_path(x: ArrayLike, y: ArrayLike, window: int | None = None) -> Alignment:
+    """The warping distance and an alignment that has it; of equal ones, the most diagonal."""
+    first, second = checked_channels(x, "x"), checked_channels(y, "y")
+    check_alike(("x", first), ("y", second))
+    band = _checked_window(window, first.shape[1], second.shape[1], MAX_PATH_CELLS)
+    squared, pairs = dtw_align.path(first, second, band)
+    return Alignment(math.sqrt(squared), pairs)
+
+
+def ddtw(
+    x: ArrayLike, y: ArrayLike, window: int | None = None, upper_bound: float = np.inf
+) -> float:
+    """The warping distance of the slopes (Keogh & Pazzani 2001); at least 3 samples each.
+
+    A slope is the mean of the step into a sample and half the step across it; the first and
+    last sample have none, so `window` counts on series shorter by two.
+    """
+    return dtw_distance(
+        _slopes(as_series(x, "x", 3)), _slopes(as_series(y, "y", 3)), window, upper_bound
+    )
+
+
+def wdtw(
+    x: ArrayLike,
+    y: ArrayLike,
+    window: int | None = None,
+    g: float = 0.05,
+    upper_bound: float = np.inf,
+) -> float:
+    """The warping distance with squares weighted by how far they leave the diagonal.
+
+    The weight of |i - j| = a is 1 / (1 + exp(-g (a - n / 2))), n being the longer length (Jeong,
+    Jeong & Omitaomu 2011); g = 0 halves all squares. One channel.
+    """
+    longest = max(np.size(x), np.size(y))
+    if not math.isfinite(g):
+        raise ValueError(f"g is {g}; pass a finite steepness, usually 0.01 to 0.6")
+    exponents = np.clip(-g * (np.arange(longest) - longest / 2), -700, 700)
+    weights = 1 / (1 + np.exp(exponents))
+    return math.sqrt(
+        _elastic(
+            lambda a, b, band, limit: dtw_elastic.weighted(a, b, weights, band, limit),
+            (x, y),
+            window,
+            upper_bound * upper_bound * (1 + _SLACK),
+        )
+    )
+
+
+def msm(
+    x: ArrayLike,
+    y: ArrayLike,
+    window: int | None = None,
+    c: float = 1.0,
+    upper_bound: float = np.inf,
+) -> float:
+    """The move-split-merge distance, a metric; `c` per split or merge (Stefan et al. 2013).
+
+    A sum of absolute differences: no root is taken. One channel.
+    """
+    if not (math.isfinite(c) and c >= 0):
+        raise ValueError(f"c is {c}; pass a finite cost >= 0")
+    return _elastic(
+        lambda a, b, band, limit: dtw_elastic.move_split_merge(a, b, float(c), band, limit),
+        (x, y),
+        window,
+        upper_bound,
+    )
+
+
 def envelope(x: ArrayLike, window: int) -> Envelope:
-    """Running minimum and maximum over [i - window, i + window], clipped at the ends; O(n)."""
+    """Running minimum and maximum over [i - window, i + window], clipped at the ends."""
     series = as_series(x)
-    return Envelope(*_envelope(series, _checked_window(window, series.size, series.size)))
+    band = _checked_window(window, series.size, series.size)
+    lower, upper = dtw_search.envelopes(series[None], band)
+    return Envelope(lower[0], upper[0])
 
 
 def lb_keogh(query: ArrayLike, candidate: ArrayLike, window: int | None = None) -> float:
-    """A lower bound of `dtw_distance(query, candidate, window)` in O(n); lengths must be equal."""
-    first, second = as_series(query, "query"), as_series(candidate, "candidate")
-    if first.size != second.size:
-        raise ValueError(
-            f"query has {first.size} samples and candidate {second.size}; "
-            "LB_Keogh is defined for equal lengths, resample one of them"
-        )
-    lower, upper = _envelope(first, _checked_window(window, first.size, second.size))
-    return math.sqrt(_outside(second, lower, upper, np.empty(first.size + 1)))
+    """A lower bound of `dtw_distance(query, candidate, window)`; lengths must be equal."""
+    return _lower_bounds(query, candidate, window)[0]
+
+
+def lb_improved(query: ArrayLike, candidate: ArrayLike, window: int | None = None) -> float:
+    """A lower bound that is never below LB_Keogh, for twice its work (Lemire 2009)."""
+    return _lower_bounds(query, candidate, window)[1]
 
 
 def nearest(
-    query: ArrayLike, candidates: ArrayLike, window: int | None = None, k: int = 1
+    query: ArrayLike, candidates: ArrayLike | Collection, window: int | None = None, k: int = 1
 ) -> Neighbours:
     """The `k` candidates closest to `query` (all of them if fewer), exactly as brute force finds.
 
-    `candidates` is a 2-D array, one series per row, or a list of series; lengths may differ
-    (such candidates are compared without the lower bound). Normalise first if scale is not to
-    count. Raises ValueError for bad series, an empty list, a negative window or k < 1.
+    `candidates` is a 2-D array (one series per row), a 3-D array (series, samples, channels), a
+    list of series of any lengths, or what `collect` made of one. Lengths other than the query's
+    are compared without most bounds. Normalise first if scale is not to count.
     """
-    series = as_series(query, "query")
-    others = as_series_list(candidates)
+    others = collect(candidates)
+    series = as_channels(query, "query")
+    if not dtw_search.all_valid(series):
+        checked_channels(query, "query")
+    return _nearest(series, others, window, k)
+
+
+def nearest_each(
+    queries: ArrayLike | Collection,
+    candidates: ArrayLike | Collection,
+    window: int | None = None,
+    k: int = 1,
+) -> list[Neighbours]:
+    """`nearest` for each of many queries; the candidates are read once."""
+    others, asked = collect(candidates), collect(queries, "queries")
+    return [_nearest(asked.series(i), others, window, k) for i in range(len(asked))]
+
+
+def pairwise(
+    series: ArrayLike | Collection,
+    window: int | None = None,
+    others: ArrayLike | Collection | None = None,
+) -> Floats:
+    """All distances: shape (n, n), symmetric, zero on the diagonal; or (n, m) to `others`."""
+    first = collect(series, "series")
+    second = first if others is None else collect(others, "others")
+    check_alike(("series", first.flat), ("others", second.flat))
+    band = _checked_window(window, first.longest, second.longest)
+    n, m = len(first), len(second)
+    if n * m > MAX_DISTANCES:
+        raise ValueError(f"{n} times {m} distances are more than {MAX_DISTANCES}; pass fewer rows")
+    matrix = np.zeros((n, m))
+    for row in range(n):
+        start = row + 1 if others is None else 0
+        dtw_search.distances(
+            first.series(row), second.flat, second.offsets, start, band, matrix[row]
+        )
+    return matrix + matrix.T if others is None else matrix
+
+
+def subsequence(query: ArrayLike, series: ArrayLike, k: int = 1) -> list[Match]:
+    """The `k` best places in `series` where `query` occurs, best first; none share a sample.
+
+    The query is aligned whole with a stretch of any length (Müller 2007, chapter 4); a match is
+    chosen before all that overlap with it. Fewer than `k` when no more fit.
+    """
+    wanted = as_count(k, "k", 1)
+    if wanted > MAX_MATCHES:
+        raise ValueError(f"k is {wanted}; ask for at most {MAX_MATCHES} matches")
+    short, long = checked_channels(query, "query"), checked_channels(series, "series")
+    check_alike(("query", short), ("series", long))
+    _checked_window(None, short.shape[1], long.shape[1])
+    costs, starts = dtw_align.ends(short, long)
+    chosen, count = dtw_align.pick(costs, starts, wanted)
+    return [Match(int(starts[end]), int(end) + 1, math.sqrt(costs[end])) for end in chosen[:count]]
+
+
+def _nearest(query: Floats, others: Collection, window: int | None, k: int) -> Neighbours:
+    check_alike(("query", query), ("candidates", others.flat))
     wanted = min(as_count(k, "k", 1), len(others))
-    longest = max(other.size for other in others)
-    band = _checked_window(window, series.size, longest)
-    offsets = np.zeros(len(others) + 1, np.int64)
-    np.cumsum([other.size for other in others], out=offsets[1:])
-    return Neighbours(*_nearest(series, np.concatenate(others), offsets, band, wanted))
+    band = _checked_window(window, query.shape[1], others.longest)
+    flat, offsets = others.flat, others.offsets
+    below, above = dtw_search.screen(query, flat, offsets, band)
+    limit = float(np.partition(above, wanted - 1)[wanted - 1])
+    order = np.argsort(below + np.where(above < np.inf, above, below))
+    return Neighbours(*dtw_search.scan(query, flat, offsets, (order, below), (band, limit, wanted)))
 
 
-def _checked_window(window: int | None, n: int, m: int) -> int:
+def _lower_bounds(
+    query: ArrayLike, candidate: ArrayLike, window: int | None
+) -> tuple[float, float]:
+    first, second = checked_channels(query, "query"), checked_channels(candidate, "candidate")
+    check_alike(("query", first), ("candidate", second))
+    n, m = first.shape[1], second.shape[1]
+    if n != m:
+        raise ValueError(
+            f"query has {n} samples and candidate {m}; "
+            "the bounds are defined for equal lengths, resample one of them"
+        )
+    band = _checked_window(window, n, m)
+    keogh, whole = dtw_search.lower_bounds(first, second, band)
+    return math.sqrt(keogh), math.sqrt(whole)
+
+
+def _elastic(
+    core: Callable[[Floats, Floats, int, float], float],
+    pair: tuple[ArrayLike, ArrayLike],
+    window: int | None,
+    limit: float,
+) -> float:
+    first, second = as_series(pair[0], "x"), as_series(pair[1], "y")
+    if not limit >= 0:
+        raise ValueError(f"upper_bound is {limit}; pass a number >= 0, or leave it out")
+    return core(first, second, _checked_window(window, first.size, second.size), float(limit))
+
+
+def _slopes(x: Floats) -> Floats:
+    return ((x[1:-1] - x[:-2]) + (x[2:] - x[:-2]) / 2) / 2
+
+
+def _checked_window(window: int | None, n: int, m: int, most: int = MAX_CELLS) -> int:
     """The band in samples; refuses alignments too large to compute in one piece."""
     longest = max(n, m)
     band = longest if window is None else min(as_count(window, "window", 0), longest)
-    if n * min(m, 2 * band + 1 + abs(n - m)) > MAX_CELLS:
+    if n * min(m, 2 * band + 1 + abs(n - m)) > most:
         raise ValueError(
-            f"aligning {n} with {m} samples at window {band} needs more than {MAX_CELLS:g} cells; "
+            f"aligning {n} with {m} samples at window {band} needs more than {most:g} cells; "
             "pass a smaller window or shorter series"
         )
     return band
-
-
-@jit
-def _full_distance(x: Floats, y: Floats, window: int) -> float:
-    """The smallest sum of squares, in two rows of the band."""
-    n = x.size
-    m = y.size
-    before = window + max(0, n - m)
-    after = window + max(0, m - n)
-    previous = np.full(m + 1, np.inf)
-    current = np.full(m + 1, np.inf)
-    previous[0] = 0.0
-    for i in range(n):
-        start = max(0, i - before)
-        stop = min(m, i + after + 1)
-        current[start] = np.inf
-        left = np.inf
-        diagonal = previous[start]
-        xi = x[i]
-        for j in range(start, stop):
-            above = previous[j + 1]
-            best = diagonal
-            if above < best:
-                best = above
-            if left < best:
-                best = left
-            difference = xi - y[j]
-            left = difference * difference + best
-            current[j + 1] = left
-            diagonal = above
-        if stop < m:
-            current[stop + 1] = np.inf
-        previous, current = current, previous
-    total: float = previous[m]
-    return total
-
-
-@jit
-def _bounded_distance(x: Floats, y: Floats, window: int, limit: float, rest: Floats) -> float:
-    """The same, or infinity once it must exceed `limit`; cells that cannot matter are skipped.
-
-    rest[i] is a lower bound of what the samples of x from i on still cost (zeros if unknown),
-    so a cell of row i is alive while its sum is at most limit - rest[i + 1]. Dead cells are cut
-    off at both ends of a row (Silva & Batista 2016): `first` is the first column alive so far,
-    `last` the end of those alive in the row before. Callers widen `limit` by _SLACK, since
-    bounds add the same squares in another order.
-    """
-    n = x.size
-    m = y.size
-    before = window + max(0, n - m)
-    after = window + max(0, m - n)
-    previous = np.full(m + 1, np.inf)
-    current = np.full(m + 1, np.inf)
-    previous[0] = 0.0
-    first = 0
-    last = 0
-    for i in range(n):
-        start = max(first, i - before)
-        stop = min(m, i + after + 1)
-        alive = limit - rest[i + 1]
-        current[start] = np.inf
-        left = np.inf
-        diagonal = previous[start] if start <= last else np.inf
-        end = -1
-        xi = x[i]
-        j = start
-        while j < min(stop, last):
-            above = previous[j + 1]
-            best = diagonal
-            if above < best:
-                best = above
-            if left < best:
-                best = left
-            difference = xi - y[j]
-            left = difference * difference + best
-            current[j + 1] = left
-            diagonal = above
-            if left <= alive:
-                end = j + 1
-            elif end < 0:
-                first = j + 1
-            j += 1
-        while j < stop:
-            best = diagonal
-            if left < best:
-                best = left
-            difference = xi - y[j]
-            left = difference * difference + best
-            if left > alive:
-                break
-            diagonal = np.inf
-            current[j + 1] = left
-            end = j + 1
-            j += 1
-        if end < 0:
-            return np.inf
-        last = end
-        previous, current = current, previous
-    return previous[m] if last == m else np.inf
-
-
-@jit
-def _envelope(x: Floats, window: int) -> tuple[Floats, Floats]:
-    """Lemire's two monotone queues, held as index rings in plain arrays."""
-    n = x.size
-    lower = np.empty(n)
-    upper = np.empty(n)
-    highs = np.empty(n, np.int64)
-    lows = np.empty(n, np.int64)
-    high_head = high_tail = low_head = low_tail = 0
-    entered = 0
-    for i in range(n):
-        while entered < n and entered <= i + window:
-            value = x[entered]
-            while high_tail > high_head and x[highs[high_tail - 1]] <= value:
-                high_tail -= 1
-            highs[high_tail] = entered
-            high_tail += 1
-            while low_tail > low_head and x[lows[low_tail - 1]] >= value:
-                low_tail -= 1
-            lows[low_tail] = entered
-            low_tail += 1
-            entered += 1
-        while highs[high_head] < i - window:
-            high_head += 1
-        while lows[low_head] < i - window:
-            low_head += 1
-        upper[i] = x[highs[high_head]]
-        lower[i] = x[lows[low_head]]
-    return lower, upper
-
-
-@jit
-def _outside(x: Floats, lower: Floats, upper: Floats, rest: Floats) -> float:
-    """The squared distance of x from the envelope; rest[i] gets the part due to samples >= i."""
-    total = 0.0
-    rest[x.size] = 0.0
-    for i in range(x.size - 1, -1, -1):
-        value = x[i]
-        gap = 0.0
-        if value > upper[i]:
-            gap = value - upper[i]
-        elif value < lower[i]:
-            gap = lower[i] - value
-        total += gap * gap
-        rest[i] = total
-    return total
-
-
-@jit
-def _nearest(
-    query: Floats, flat: Floats, offsets: Integers, window: int, k: int
-) -> tuple[Integers, Floats]:
-    """Candidates by rising lower bound until the bound passes the k-th best distance.
-
-    Roots are compared, not squares: two squares may differ in the last bit and share a root,
-    and then the index must decide, as it does for brute force.
-    """
-    count = offsets.size - 1
-    n = query.size
-    lower, upper = _envelope(query, min(window, n))
-    rest = np.zeros(n + 1)
-    nothing = np.zeros(n + 1)
-    bounds = np.zeros(count)
-    for c in range(count):
-        if offsets[c + 1] - offsets[c] == n:
-            bounds[c] = _outside(flat[offsets[c] : offsets[c + 1]], lower, upper, rest)
-    best = np.full(k, np.inf)
-    indices = np.full(k, count, np.int64)
-    for c in np.argsort(bounds):
-        worst = best[k - 1] * best[k - 1] * (1.0 + 1e-12)
-        if bounds[c] > worst:
-            break
-        other = flat[offsets[c] : offsets[c + 1]]
-        if other.size == n:
-            other_lower, other_upper = _envelope(other, min(window, n))
-            if _outside(query, other_lower, other_upper, rest) > worst:
-                continue
-            squared = _bounded_distance(query, other, window, worst, rest)
-        else:
-            squared = _bounded_distance(query, other, window, worst, nothing)
-        _insert(best, indices, np.sqrt(squared), c)
-    return indices, best
-
-
-@jit
-def _insert(best: Floats, indices: Integers, distance: float, index: int) -> None:
-    """Keep the k smallest in order of (distance, index)."""
-    slot = best.size - 1
-    if distance > best[slot] or (distance == best[slot] and index > indices[slot]):
-        return
-    while slot > 0 and (
-        distance < best[slot - 1] or (distance == best[slot - 1] and index < indices[slot - 1])
-    ):
-        best[slot] = best[slot - 1]
-        indices[slot] = indices[slot - 1]
-        slot -= 1
-    best[slot] = distance
-    indices[slot] = index

@@ -46,6 +46,13 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
         attractor.permutation_entropy(other)
         dtw.dtw_distance(other, x, np.int32(3), np.float32(9.0))
         dtw.nearest(other, [x, x[:50]], 4, 2)
+        dtw.nearest(other, np.stack([x, x]), np.int8(4))
+        dtw.pairwise([other, x[:50]], 4)
+        dtw.lb_improved(other, x, 4)
+        dtw.dtw_path(other, x[:50])
+        dtw.subsequence(x[:20], other)
+        dtw.wdtw(other, x, 3, np.float32(0.25), 9)
+        dtw.msm(other, x, 3, 1, np.float32(9))
         dtw.envelope(other, 3)
         embedding.seed_features(other)
         for code in (vectors.quantize_int8, vectors.quantize_int4, vectors.sign_codes):
@@ -60,6 +67,8 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
 @compiled
 def test_warming_compiles_every_kernel_that_python_calls():
     inlined = {"_build", "_select", "_insert", "_keep"}
+    inlined |= {"_valid", "_by_rows", "_by_diagonals", "_add_channels", "_fold", "_add_gaps"}
+    inlined |= {"_sum", "_accumulate", "_walk_back", "_edit", "improved"}
 
     ticks = iter(range(1000))
     seconds = warm.warm(lambda: float(next(ticks)))
