@@ -29,18 +29,38 @@ class Curves:
         return mean
 
 
-def follow(vectors: Floats, pairs: Integers, steps: Integers, *, flow: bool) -> Curves:
-    """The curves of pairs of indices, shape (count, 2), `steps` samples after they were found.
+def follow(standard: Floats, vectors: Floats, pairs: Integers, steps: Integers, lag: int) -> Curves:
+    """The curves of pairs of delay `vectors`, shape (count, 2), `steps` samples later.
 
-    In a `flow` the partner is first moved along its own path to where it is closest, between
-    two samples. What separates two points of one path never grows; left in, this offset of up
-    to half a sample hides the start of the growth (Rössler's exponent came out a fifth low).
+    In a flow (lag above 1) the partner is first moved along its own path to where it is closest,
+    between two samples. What separates two points of one path never grows; left in, this offset
+    of up to half a sample hides the start of the growth (Rössler's exponent came out a fifth low).
     """
     pairs = np.ascontiguousarray(pairs)
     shares = np.zeros(len(pairs))
-    if flow:
+    if lag > 1:
         pairs, shares = _align(vectors, pairs)
-    return Curves(steps, *_divergence(vectors, pairs, shares, steps, BLOCKS))
+    # One sample more at the start and two at the end: a cubic needs four around each point.
+    padded = np.concatenate([standard[:1], standard, standard[-1:], standard[-1:]])
+    shape = (vectors.shape[1], lag)
+    return Curves(steps, *_divergence(padded, pairs, _cubic(shares), steps, shape, BLOCKS))
+
+
+def _cubic(shares: Floats) -> Floats:
+    """Catmull-Rom weights of the four samples around a point `share` of the way past the second.
+
+    A straight line between coarse samples would miss the path by more than neighbours are apart.
+    """
+    s = shares
+    return np.stack(
+        [
+            s * (-0.5 + s * (1.0 - 0.5 * s)),
+            1.0 + s * s * (1.5 * s - 2.5),
+            s * (0.5 + s * (2.0 - 1.5 * s)),
+            s * s * 0.5 * (s - 1.0),
+        ],
+        axis=1,
+    )
 
 
 def spread_of_neighbourhoods(
@@ -102,35 +122,54 @@ def jackknife(coefficients: Floats, curves: Curves) -> float:
 
 @jit
 def _divergence(
-    vectors: Floats, pairs: Integers, shares: Floats, steps: Integers, blocks: int
+    padded: Floats,
+    pairs: Integers,
+    weights: Floats,
+    steps: Integers,
+    shape: tuple[int, int],
+    blocks: int,
 ) -> tuple[Floats, Integers]:
     """Per block of pairs and step: the sum of ln distance, and how many distances were not zero.
 
-    Eight squared distances are multiplied before one logarithm is taken: each lies between
-    1e-26 and about 1e6, so the product neither under- nor overflows.
+    The squared differences of two stretches of the series are computed once (and vectorise); the
+    squared distance of two delay vectors is a sum of some of them. Eight squared distances are
+    multiplied before one logarithm is taken: each lies between 1e-26 and about 1e6, so the
+    product neither under- nor overflows.
     """
+    dimension, lag = shape
     sums = np.zeros((blocks, steps.size))
     counts = np.zeros((blocks, steps.size), np.int64)
     products = np.ones(steps.size)
     count = pairs.shape[0]
-    dimension = vectors.shape[1]
-    last = vectors.shape[0] - 1
+    length = steps[-1] + (dimension - 1) * lag + 1
+    gaps = np.empty(length)
     for block in range(blocks):
         start = block * count // blocks
         stop = (block + 1) * count // blocks
         products[:] = 1.0
         for p in range(start, stop):
-            share = shares[p]
+            i = pairs[p, 0] + 1
+            j = pairs[p, 1]
+            before, here, after, beyond = weights[p, 0], weights[p, 1], weights[p, 2], weights[p, 3]
+            if here == 1.0:
+                for t in range(length):
+                    gap = padded[i + t] - padded[j + 1 + t]
+                    gaps[t] = gap * gap
+            else:
+                for t in range(length):
+                    gap = (
+                        padded[i + t]
+                        - before * padded[j + t]
+                        - here * padded[j + t + 1]
+                        - after * padded[j + t + 2]
+                        - beyond * padded[j + t + 3]
+                    )
+                    gaps[t] = gap * gap
             flush = (p - start) % 8 == 7 or p == stop - 1
             for s in range(steps.size):
-                i = pairs[p, 0] + steps[s]
-                j = pairs[p, 1] + steps[s]
-                after = min(j + 1, last)
                 squared = 0.0
                 for d in range(dimension):
-                    other = vectors[j, d] + share * (vectors[after, d] - vectors[j, d])
-                    difference = vectors[i, d] - other
-                    squared += difference * difference
+                    squared += gaps[steps[s] + d * lag]
                 if squared > EXACT:
                     products[s] *= squared
                     counts[block, s] += 1

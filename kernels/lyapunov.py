@@ -47,9 +47,6 @@ STRANGERS = "neighbours are strangers at once: noise, or too few samples for thi
 STEPS = 80
 """Points of a divergence curve: more cost time and add nothing to the line through them."""
 
-ENOUGH_PAIRS = 12_000
-"""With more pairs than this only the closest half is kept: the others saturate too early."""
-
 MEASURED = 500
 """Nearest neighbours from which Kantz's radius is taken."""
 
@@ -231,11 +228,10 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     if distinct.sum() < max(16, chosen.size // 5):
         return _repeated(vectors, np.stack([chosen, partners], axis=1)[~distinct], setup)
     both = np.stack([chosen, partners], axis=1)
-    kept = both[distinct & (squared <= _reach(squared[distinct]))]
     ceiling = unrelated(vectors[:usable]) - SATURATION_MARGIN
     later = setup.dimension * setup.lag
     memory = determinism(vectors, both[distinct], squared[distinct], later)
-    curves = follow(vectors, kept, _steps(setup), flow=setup.lag > 1)
+    curves = follow(standard, vectors, both[distinct], _steps(setup), setup.lag)
     return _fit(curves, (setup.dimension - 1) * setup.lag, ceiling, setup, memory)
 
 
@@ -273,14 +269,6 @@ def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
         return _flat(setup, "the series repeats exactly")
     result = _without(setup, "equal states have different futures: noise, or values too coarse")
     return replace(result, determinism=float(np.clip(1 - parted, 0.0, 1.0)))
-
-
-def _reach(squared: Floats) -> float:
-    """The largest squared distance of a pair that is followed."""
-    wanted = max(ENOUGH_PAIRS, squared.size // 2)
-    return float(
-        np.inf if squared.size <= wanted else np.partition(squared, wanted - 1)[wanted - 1]
-    )
 
 
 def _fit(curves: Curves, transient: int, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:

@@ -28,21 +28,28 @@ def nearest_apart(vectors, references, limit, theiler):
     return found
 
 
-def divergence(vectors, pairs, shares, steps):
-    """Mean ln distance per step, over the pairs whose distance is not zero.
+def divergence(x, pairs, shares, steps, dimension, lag):
+    """Mean ln distance of delay vectors per step, over the pairs whose distance is not zero.
 
-    A share of 0.3 puts the partner three tenths of the way to its next sample.
+    A share of 0.3 puts the partner three tenths of the way to its next sample, on a cubic.
     """
 
-    def between(j, share):
-        later = vectors[min(j + 1, len(vectors) - 1)]
-        return [a + share * (b - a) for a, b in zip(vectors[j], later, strict=True)]
+    def partner(j, s):
+        p0, p1, p2, p3 = (x[max(0, min(j + k, len(x) - 1))] for k in (-1, 0, 1, 2))
+        return 0.5 * (
+            2 * p1
+            + (p2 - p0) * s
+            + (2 * p0 - 5 * p1 + 4 * p2 - p3) * s**2
+            + (3 * p1 - p0 - 3 * p2 + p3) * s**3
+        )
 
     curve = []
     for k in steps:
         distances = [
-            math.dist(vectors[i + k], between(j + k, share))
-            for (i, j), share in zip(pairs, shares, strict=True)
+            math.hypot(
+                *(x[i + k + d * lag] - partner(j + k + d * lag, s) for d in range(dimension))
+            )
+            for (i, j), s in zip(pairs, shares, strict=True)
         ]
         logs = [math.log(d) for d in distances if d * d > 1e-26]
         curve.append(sum(logs) / len(logs) if logs else None)

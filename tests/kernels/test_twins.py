@@ -66,18 +66,31 @@ def test_the_tree_finds_the_nearest_of_many_vectors_among_the_first():
 
 @checked
 @given(st.integers(0, 2**32 - 1), st.integers(16, 40))
-def test_divergence_is_the_mean_logarithm_of_distances(seed, count):
-    random = np.random.default_rng(seed)
-    vectors = random.integers(0, 4, (60, 2)) * 0.3
-    pairs = random.integers(0, 50, (count, 2))
-    shares = random.integers(0, 2, count) * 0.25
+def test_divergence_is_the_mean_logarithm_of_distances(random, count):
+    draw = np.random.default_rng(random)
+    x = draw.integers(0, 4, 60) * 0.3
+    vectors = delay.delay_embed(x, 2, 2)
+    pairs = draw.integers(0, 45, (count, 2))
     steps = np.arange(0, 10, 3)
 
-    sums, counts = divergence._divergence(vectors, pairs, shares, steps, divergence.BLOCKS)
+    curves = divergence.follow(x, vectors, pairs, steps, 2)
 
-    expected = naive.divergence(vectors.tolist(), pairs.tolist(), shares.tolist(), steps.tolist())
-    for total, number, value in zip(sums.sum(0), counts.sum(0), expected, strict=True):
+    moved, shares = divergence._align(vectors, pairs)
+    expected = naive.divergence(x.tolist(), moved.tolist(), shares.tolist(), steps.tolist(), 2, 2)
+    for total, number, value in zip(
+        curves.sums.sum(0), curves.counts.sum(0), expected, strict=True
+    ):
         assert value is None if number == 0 else total / number == pytest.approx(value)
+
+
+def test_a_partner_is_moved_to_where_its_path_is_closest():
+    circle = np.sin(0.7 * np.arange(400) + 0.1)
+    vectors = delay.delay_embed(circle, 2, 2)
+    pairs = np.array([[100, 280]])  # twenty periods and half a sample later
+
+    at_once = divergence.follow(circle, vectors, pairs, np.array([0]), 2).mean()
+
+    assert np.exp(at_once[0]) < 0.05 < 0.2 < np.linalg.norm(vectors[100] - vectors[280])
 
 
 @checked
