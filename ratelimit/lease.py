@@ -62,7 +62,7 @@ class Lease:
         taken: list[Decision] = []
         try:
             for _ in range(cost):
-                taken.append(self.units.pop())
+                taken.append(self.units.pop())  # noqa: PERF401 - what was taken is needed at the end
         except IndexError:
             self.units.extend(taken)
             return False
