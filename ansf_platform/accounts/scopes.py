@@ -15,13 +15,16 @@ SCOPES: dict[str, str] = {
     "workers:read": "See worker processes and leases.",
     "health:read": "See health checks, readings and flips.",
     "health:admin": "Change and run health checks.",
+    "patterns:read": "See namespaces and patterns, and search them.",
+    "patterns:write": "Add, import and delete patterns.",
+    "patterns:admin": "Define, change, reindex and remove namespaces.",
     "limits:read": "See limits, their levels and what they denied.",
     "limits:admin": "Change and reset limits.",
     "tokens:admin": "Create, rotate and revoke tokens.",
     "audit:read": "See who changed what.",
 }
 VIEWER = frozenset(name for name in SCOPES if name.endswith(":read")) - {"audit:read"}
-OPERATOR = VIEWER | {"tasks:write", "dead:replay", "audit:read"}
+OPERATOR = VIEWER | {"tasks:write", "patterns:write", "dead:replay", "audit:read"}
 ROLES: dict[str, frozenset[str]] = {
     Membership.Role.VIEWER: VIEWER,
     Membership.Role.OPERATOR: OPERATOR,
