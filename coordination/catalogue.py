@@ -7,7 +7,10 @@ from ansf_platform.text import is_storable
 from coordination import sql
 from coordination.models import Swarm, TaskDefinition
 from coordination.requests import NOBODY, Submitter
-from coordination.subjects import counts_by
+from coordination.rows import NewTask
+from coordination.subjects import SetNames, SwarmNames, counts_by, refuses, subject_of
+from ratelimit import policies
+from ratelimit.buckets import Bucket
 
 DEFAULT_SWARM = "default"
 
@@ -18,8 +21,9 @@ class Catalogue:
     def __init__(self, tenant: Tenant, by: Submitter = NOBODY) -> None:
         self.tenant = tenant
         self.by = by
-        self._limits: dict[int, list[str]] = {}
+        self._named: dict[int, SwarmNames] = {}
         self._sets: dict[tuple[int, int], int] = {}
+        self._refusing: dict[int, tuple[Bucket, ...]] = {}
         self._definitions: dict[tuple[str, int | None], TaskDefinition | None] = {}
         self._swarms: dict[str, int | None] = {}
 
@@ -43,30 +47,34 @@ class Catalogue:
     def swarm_for(self, definition: TaskDefinition, slug: str | None) -> tuple[int | None, str]:
         """The id of the named swarm, else of the definition's own, else of ``default``."""
         if slug is None and definition.default_swarm is not None:
-            self._limits[definition.default_swarm.pk] = definition.default_swarm.limits
-            return definition.default_swarm.pk, ""
+            return self._note(definition.default_swarm), ""
         name = slug or DEFAULT_SWARM
         if name not in self._swarms:
-            swarms = Swarm.objects.filter(tenant=self.tenant, slug=name).only("pk", "limits")
+            swarms = Swarm.objects.filter(tenant=self.tenant, slug=name).only(
+                "pk", "slug", "limits"
+            )
             found = swarms.first() if is_storable(name) else None
-            self._swarms[name] = found.pk if found else None
-            if found is not None:
-                self._limits[found.pk] = found.limits
+            self._swarms[name] = self._note(found) if found else None
         if self._swarms[name] is not None:
             return self._swarms[name], ""
         if slug is None:
             return None, "names none, the definition has no default and no swarm is 'default'"
         return None, f"no swarm is called {slug!r}"
 
+    def _note(self, swarm: Swarm) -> int:
+        names = SwarmNames(str(self.tenant.pk), swarm.slug, tuple(swarm.limits))
+        self._named[swarm.pk] = names
+        return swarm.pk
+
     def limit_set(self, definition: TaskDefinition, swarm_id: int) -> int:
         """The limit set of such tasks; 0 where neither definition nor swarm names a policy."""
         pair = definition.pk, swarm_id
         if pair not in self._sets:
-            names = [*definition.limits, *self._limits[swarm_id]]
+            names = (*definition.limits, *self._named[swarm_id].limits)
             self._sets[pair] = self._interned(definition, swarm_id, names) if names else 0
         return self._sets[pair]
 
-    def _interned(self, definition: TaskDefinition, swarm_id: int, names: list[str]) -> int:
+    def _interned(self, definition: TaskDefinition, swarm_id: int, names: tuple[str, ...]) -> int:
         tenant = str(self.tenant.pk)
         subject = {
             "definition": definition.pk,
@@ -79,6 +87,17 @@ class Catalogue:
             sql.change(_INTERN, subject)
             found = sql.fetch(_FIND, subject)
         return int(found[0]["id"])
+
+    def refusing(self, task: NewTask) -> tuple[Bucket, ...]:
+        """The buckets that have to let it in before it is stored."""
+        if task.limit_set == 0:
+            return ()
+        if task.limit_set not in self._refusing:
+            swarm, definition = self._named[task.swarm_id], task.definition
+            names = SetNames(definition.name, tuple(definition.limits), self.by.user, self.by.token)
+            found = policies.buckets_for((*names.limits, *swarm.limits), subject_of(swarm, names))
+            self._refusing[task.limit_set] = tuple(filter(refuses, found))
+        return self._refusing[task.limit_set]
 
 
 _FIND = """

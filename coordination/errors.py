@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ratelimit.buckets import Bucket
+from ratelimit.decision import Decision
+
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
@@ -37,6 +40,15 @@ class Refused(CoordinationError):
     def __init__(self, detail: str, existing: object = None) -> None:
         super().__init__(detail)
         self.existing = existing
+
+
+class Limited(CoordinationError):
+    """A policy refuses it for now, or so much at once for ever."""
+
+    def __init__(self, detail: str, buckets: tuple[Bucket, ...], decision: Decision) -> None:
+        super().__init__(detail)
+        self.buckets = buckets
+        self.decision = decision
 
 
 class Invalid(CoordinationError):

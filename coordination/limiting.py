@@ -24,10 +24,10 @@ from coordination import sql
 from coordination.allowances import UNBOUNDED, Key, KeyGate, Ledger, Need, cut_to
 from coordination.fairness import Parcel
 from coordination.subjects import Pair, Subjects
+from ratelimit import pool
 from ratelimit.buckets import Bucket
 from ratelimit.decision import BucketState
 from ratelimit.limiter import Limiter
-from ratelimit.pool import limiter
 
 PACE_SECONDS = 0.010  # between two looks at a key that is in use: a few units at once
 SHORTEST_PACE_SECONDS = 0.002
@@ -81,7 +81,7 @@ class Round:
 class Limits:
     """The leader's view of all keys; keeps only what it may lose: which of them rest."""
 
-    limiter: Limiter = field(default_factory=limiter)
+    limiter: Limiter = field(default_factory=lambda: pool.limiter())  # noqa: PLW0108 - tests put another there
     subjects: Subjects = field(default_factory=Subjects)
     _rests_until: dict[Key, float] = field(default_factory=dict)
     _full_at: dict[Key, float] = field(default_factory=dict)
@@ -147,7 +147,8 @@ class Limits:
         key, now = key_of(bucket), time.monotonic()
         self._full_at[key] = now + state.reset_after
         left = state.remaining
-        if bucket.shadow or (bucket.unit != "requests" and left > 0):
+        allowed = self.limiter.degraded and bucket.without_redis == "allow"
+        if bucket.shadow or allowed or (bucket.unit != "requests" and left > 0):
             left = UNBOUNDED
         found.ledger.left[key] = left
         if left <= 0:
@@ -215,9 +216,9 @@ class Limits:
         self._refund(found, over)
 
     def _refund(self, found: Round, over: Mapping[Key, int]) -> None:
-        for key, count in over.items():
-            if count > 0:
-                self.limiter.refund([found.buckets[key]], count)
+        changes = [(found.buckets[key], count) for key, count in over.items() if count > 0]
+        if changes:
+            self.limiter.refund_many(changes)
 
     def shed(self, found: Round) -> list[Pair]:
         """The limit sets whose tasks are not to wait, and cannot start."""
@@ -226,6 +227,6 @@ class Limits:
             for key, bucket in found.buckets.items()
             if bucket.on_deny == "shed" and found.ledger.left[key] <= 0
         }
-        if not empty or self.limiter.peek([found.buckets[key] for key in empty]).degraded:
+        if not empty or self.limiter.degraded:
             return []
         return [pair for pair, gate in found.gates.items() if empty.intersection(gate.need.keys)]

@@ -11,11 +11,12 @@ from typing import Any, Literal
 from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
 from ansf_platform.text import is_storable
 from coordination import rows, sql
+from coordination.admission import paid
 from coordination.catalogue import Catalogue
 from coordination.errors import Invalid, ItemError
 from coordination.models import Edge, Run, RunNode, Status
 from coordination.pipeline.graph import Arrow, find_flaws, upward_ranks
-from coordination.requests import TaskRequest
+from coordination.requests import NOBODY, Submitter, TaskRequest
 from coordination.rows import NewTask
 from coordination.submission import draft, resolve_tenant, store
 
@@ -55,11 +56,12 @@ def submit_run(
     edges: Sequence[EdgeRequest],
     *,
     tenant: Tenant | str = DEFAULT_TENANT,
+    by: Submitter = NOBODY,
 ) -> Run:
     """Check a graph, rank its tasks by their longest remaining path, and store it whole.
 
     Raises :class:`Invalid` naming each flaw: cycles, unknown names, bad payloads, references
-    to nodes that are not among a node's ancestors.
+    to nodes that are not among a node's ancestors; :class:`Limited` if a policy refuses it.
     """
     with sql.atomic():
         owner = resolve_tenant(tenant)
@@ -67,14 +69,17 @@ def submit_run(
         if errors:
             raise Invalid(errors)
         now = rows.database_now()
-        drafts, errors = draft(Catalogue(owner), [_request(node) for node in nodes], now)
+        catalogue = Catalogue(owner, by)
+        drafts, errors = draft(catalogue, [_request(node) for node in nodes], now)
         if errors:
             raise Invalid(errors)
-        run = Run.objects.create(tenant=owner, name=name, nodes_total=len(nodes), created_at=now)
-        tasks = {node.name: drafts[index] for index, node in enumerate(nodes)}
-        _place(run, nodes, edges, tasks)
-        _link(run, nodes, edges, tasks)
-        store(list(tasks.values()), owner.pk, now)
+        with paid(catalogue, drafts, partial=False):
+            named = {"tenant": owner, "name": name, "created_at": now}
+            run = Run.objects.create(nodes_total=len(nodes), **named)
+            tasks = {node.name: drafts[index] for index, node in enumerate(nodes)}
+            _place(run, nodes, edges, tasks)
+            _link(run, nodes, edges, tasks)
+            store(list(tasks.values()), owner.pk, now)
         return run
 
 

@@ -110,7 +110,7 @@ class Subjects:
         found = {
             (bucket.name, bucket.key): bucket
             for bucket in policies.buckets_for(names, subject)
-            if bucket.on_deny != "reject"
+            if not refuses(bucket)
         }
         self._buckets.update(found)
         return tuple(found)
@@ -120,6 +120,11 @@ class Subjects:
             rows = Agent.objects.filter(swarm_id=swarm, enabled=True).values_list("pk", "name")
             self._agents[swarm] = list(rows)
         return self._agents[swarm]
+
+
+def refuses(bucket: Bucket) -> bool:
+    """Whether a bucket counts what is submitted, rather than what starts."""
+    return bucket.on_deny == "reject" and bucket.unit == "requests"
 
 
 def subject_of(swarm: SwarmNames, chosen: SetNames, agent: str | None = None) -> Subject:

@@ -17,11 +17,12 @@ from django.db import transaction
 from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
 from ansf_platform.text import is_storable
 from coordination import bodies, keys, lanes, payloads, rows, sql
+from coordination.admission import paid
 from coordination.catalogue import Catalogue
 from coordination.errors import Invalid, ItemError, NotFound
 from coordination.ids import uuid7
 from coordination.models import Status, TaskBody
-from coordination.requests import TaskRequest
+from coordination.requests import NOBODY, Submitter, TaskRequest
 from coordination.rows import NewTask
 
 MAX_NAME = 200  # characters of a unique key or a lane
@@ -68,18 +69,36 @@ def submit_many(
     *,
     tenant: Tenant | str = DEFAULT_TENANT,
     all_or_nothing: bool = True,
+    by: Submitter = NOBODY,
 ) -> BulkResult:
     """Submit many tasks in one transaction.
 
-    With `all_or_nothing` one mistake refuses them all (:class:`Invalid` names each); without,
-    the wrong ones are left out and reported.
+    With `all_or_nothing` one mistake refuses them all (:class:`Invalid` names each), and so does
+    a policy that refuses (:class:`Limited`); without, the wrong ones are left out and reported.
+    `by` is whom policies count that are kept by user or token.
     """
     # Checked before the transaction: on SQLite it keeps all other writers out.
     owner = resolve_tenant(tenant)
     now = rows.database_now()
-    drafts, errors = draft(Catalogue(owner), requests, now)
+    catalogue = Catalogue(owner, by)
+    drafts, errors = draft(catalogue, requests, now)
     if errors and all_or_nothing:
         raise Invalid(errors)
+    with paid(catalogue, drafts, partial=not all_or_nothing) as toll:
+        submissions = _write(owner, requests, drafts, now)
+        toll.keep({index for index, found in submissions.items() if found.created})
+    return BulkResult(
+        [
+            Submission(found.task_id, found.created) if (found := submissions.get(i)) else None
+            for i in range(len(requests))
+        ],
+        errors + toll.refused,
+    )
+
+
+def _write(
+    owner: Tenant, requests: Sequence[TaskRequest], drafts: dict[int, NewTask], now: datetime
+) -> dict[int, keys.Taken]:
     # A savepoint where the caller has a transaction: it may go on after a refusal, and must not
     # then keep the keys and places that the refused batch had taken so far.
     with transaction.atomic():
@@ -91,13 +110,7 @@ def submit_many(
         ]
         lanes.join(owner.pk, [(task, request.lane) for task, request in fresh if request.lane])
         store([task for task, _ in fresh], owner.pk, now)
-    return BulkResult(
-        [
-            Submission(found.task_id, found.created) if (found := submissions.get(i)) else None
-            for i in range(len(requests))
-        ],
-        errors,
-    )
+    return submissions
 
 
 def store(tasks: Sequence[NewTask], tenant_id: int, now: datetime) -> None:

@@ -10,11 +10,21 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ansf_platform.accounts.authentication import Principal
 from ansf_platform.endpoints import Endpoint
 from ansf_platform.problems import FieldError, ProblemError, invalid
 from ansf_platform.web_threads import THREADS
 from coordination import selectors
-from coordination.errors import CoordinationError, Invalid, ItemError, NotFound, Refused
+from coordination.errors import (
+    CoordinationError,
+    Invalid,
+    ItemError,
+    Limited,
+    NotFound,
+    Refused,
+)
+from coordination.requests import NOBODY, Submitter
+from ratelimit.throttle import QuotaExceeded
 
 MAX_ERRORS = 1000  # told of one bulk; `errors_total` says how many there are
 MAX_WAIT = 30  # seconds
@@ -26,13 +36,22 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,6})(?:$|[,;\s])")
 class CoordinationEndpoint(Endpoint):
     """An endpoint whose services raise :class:`CoordinationError`."""
 
+    @property
+    def submitter(self) -> Submitter:
+        """Whom policies count that are kept by user or token."""
+        principal = self.request.auth
+        if not isinstance(principal, Principal):
+            return NOBODY
+        kind, _, number = principal.actor.partition(":")
+        return Submitter(**{kind: number}) if kind in {"user", "token"} else NOBODY
+
     def handle_exception(self, exc: Exception) -> Response:
         known = isinstance(exc, CoordinationError)
         return super().handle_exception(as_problem(exc) if known else exc)  # type: ignore[arg-type]
 
 
 def as_problem(error: CoordinationError) -> ProblemError:
-    """404, 409 or 422, with what the error tells."""
+    """404, 409, 422 or 429, with what the error tells."""
     match error:
         case NotFound():
             return ProblemError(404, error.detail)
@@ -41,6 +60,8 @@ def as_problem(error: CoordinationError) -> ProblemError:
             if error.existing is not None:
                 problem.members["existing"] = str(error.existing)
             return problem
+        case Limited():
+            return QuotaExceeded(error.buckets, error.decision)
         case Invalid():
             return refuse_items(error.errors)
     return ProblemError(422, error.detail)

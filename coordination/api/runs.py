@@ -164,7 +164,7 @@ class Runs(CoordinationEndpoint):
         nodes = [_node(given) for given in self.body["nodes"]]
         edges = [EdgeRequest(**given) for given in self.body.get("edges", [])]
         try:
-            run = submit_run(self.body["name"], nodes, edges, tenant=self.tenant)
+            run = submit_run(self.body["name"], nodes, edges, tenant=self.tenant, by=self.submitter)
         except Invalid as error:
             raise Invalid(_at_node(one) for one in error.errors) from error
         self.record("run.submit", "run", run.pk, name=run.name, nodes=len(nodes))

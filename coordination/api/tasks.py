@@ -93,7 +93,7 @@ class Tasks(Waiting):
         if wanted is None:
             raise refuse_items(errors)
         try:
-            found = submit_many([wanted], tenant=self.tenant).submissions[0]
+            found = submit_many([wanted], tenant=self.tenant, by=self.submitter).submissions[0]
         except Invalid as error:
             raise Invalid(
                 ItemError(None, one.field, one.message) for one in error.errors
@@ -127,7 +127,12 @@ class TaskBulk(CoordinationEndpoint):
         if errors and not partial:
             raise refuse_items([*errors, *self._further(wanted)])
         positions = list(wanted)
-        result = submit_many(list(wanted.values()), tenant=self.tenant, all_or_nothing=not partial)
+        result = submit_many(
+            list(wanted.values()),
+            tenant=self.tenant,
+            all_or_nothing=not partial,
+            by=self.submitter,
+        )
         errors = sorted([*errors, *_placed(result.errors, positions)], key=_position)
         submissions = _spread(result, positions, len(items))
         answer = self._answer(submissions, errors)

@@ -1,0 +1,452 @@
+"""Limited tasks over real rows and a real limiter: what starts, what waits, what is charged."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+import redis
+
+from ansf_platform.celery import MEMORY, app
+from coordination import TaskRequest, definitions, dispatch, lifecycle, limiting, submit_many
+from coordination.dispatch import Dispatcher
+from coordination.errors import Limited
+from coordination.models import Agent, Attempt, LimitSet, Status, Swarm, Task
+from coordination.publish import Publisher
+from coordination.requests import Submitter
+from coordination.submission import submit
+from ratelimit import policies, pool
+from ratelimit.limiter import Limiter
+from ratelimit.models import Policy
+from tests.coordination.steps import ago, plant, status, worker
+
+
+@pytest.fixture
+def limiter(valkey, monkeypatch):
+    """A limiter on an empty database of a real server, with more patience than in production."""
+    client = redis.Redis.from_url(valkey.database_url(12))
+    client.flushdb()
+    made = Limiter(client, budget_s=5.0)
+    monkeypatch.setattr(pool, "limiter", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def dispatcher(db, limiter):
+    publisher = Publisher(app, MEMORY)
+    publisher.start()
+    assert publisher.wait_ready(10)
+    yield Dispatcher(publisher)
+    publisher.stop(timeout=0)
+
+
+@pytest.fixture
+def policy(tenant):
+    """Write a policy that fills up so slowly that a test does not see it."""
+
+    def write(name="slow", **columns):
+        rate = {"limit": 36, "period_seconds": 3600, "burst": 3, "on_deny": "wait"}
+        made = Policy.objects.create(
+            **{"tenant": tenant, "name": name, "scope": "definition", **rate, **columns}
+        )
+        policies.forget()
+        return made
+
+    yield write
+    policies.forget()
+
+
+@pytest.fixture
+def limited(tenant, swarms, policy):
+    """Write the policies and a definition that names them."""
+
+    def define(*given, name="limited", **columns):
+        names = [policy(**one).name for one in given or ({},)]
+        return definitions.define(
+            tenant,
+            name,
+            handler="tests.accept",
+            default_swarm=swarms["research"],
+            limits=names,
+            **columns,
+        )
+
+    return define
+
+
+def many(count, definition="limited", **options):
+    requests = [TaskRequest(definition=definition, **options) for _ in range(count)]
+    return [found.task_id for found in submit_many(requests).submissions]
+
+
+def states(**filters):
+    return Counter(Task.objects.filter(**filters).values_list("status", flat=True))
+
+
+def level(limiter, name):
+    """Units left in the only bucket of a policy that the limit sets lead to."""
+    looked = limiting.Limits(limiter)
+    pairs = set(Task.objects.values_list("swarm_id", "limit_set"))
+    looked.subjects.refresh(pairs)
+    keys = {key for pair in pairs for key in looked.subjects.need(pair).keys if key[0] == name}
+    [state] = limiter.peek_many([looked.subjects.bucket(key) for key in keys])
+    return state.remaining
+
+
+def short_tasks():
+    """Let the dispatcher know all definitions as those of tiny tasks."""
+    for definition in set(Task.objects.values_list("definition_id", "swarm_id")):
+        Attempt.objects.bulk_create(
+            Attempt(task_id=uuid4(), fence=1, number=1, definition_id=definition[0],
+                    swarm_id=definition[1], outcome="succeeded", run_ms=0.1)
+            for _ in range(20)
+        )  # fmt: skip
+
+
+def test_what_a_policy_holds_back_stays_ready_and_hides_nobody(dispatcher, definition, limited):
+    limited()
+    worker(concurrency=10)
+    held = many(200)
+    Task.objects.filter(id__in=held).update(ready_at=ago(100))
+    free = many(2, "accept")
+
+    started = [dispatcher.cycle(None) for _ in range(3)]
+
+    assert started == [5, 0, 0]
+    assert {status(task) for task in free} == {"dispatched"}
+    assert states(id__in=held) == {"dispatched": 3, "ready": 197}
+    untouched = Task.objects.filter(id__in=held, status="ready")
+    assert set(untouched.values_list("fence", "reason")) == {(0, "")}
+
+
+def test_a_key_that_rests_is_looked_at_again_when_it_has_units(dispatcher, limited):
+    limited({"limit": 20, "period_seconds": 1, "burst": 1})
+    worker(concurrency=10)
+    many(3)
+    begun = time.monotonic()
+
+    while states()["ready"]:
+        if not dispatcher.cycle(None):
+            assert 0 < dispatcher.limits.next_in <= 0.06
+            time.sleep(dispatcher.limits.next_in)
+
+    assert time.monotonic() - begun >= 0.1  # the first at once, two more at 20 a second
+
+
+def test_a_resting_key_costs_neither_redis_nor_the_backlog_a_look(
+    dispatcher, limited, monkeypatch, django_assert_num_queries
+):
+    limited()
+    worker(concurrency=10)
+    many(50)
+    dispatcher.cycle(None)
+    monkeypatch.setattr(dispatcher.limits, "limiter", None)  # whoever asked it now would fail
+
+    with django_assert_num_queries(2):  # room, groups
+        assert dispatcher.cycle(None) == 0
+
+
+def test_a_task_of_several_policies_needs_all_of_them(dispatcher, limited, limiter):
+    limited({"name": "wide", "burst": 10}, {"name": "narrow", "burst": 2})
+    worker(concurrency=10)
+    many(8)
+
+    assert dispatcher.cycle(None) == 2
+    assert (level(limiter, "wide"), level(limiter, "narrow")) == (8, 0)
+
+
+def test_what_another_took_in_between_is_not_started_and_the_rest_is_given_back(
+    dispatcher, limited, limiter, monkeypatch
+):
+    limited({"name": "wide", "burst": 10}, {"name": "narrow", "burst": 5})
+    worker(concurrency=10)
+    many(8)
+    take_many = limiter.take_many
+
+    def late(wishes):
+        [narrow] = [bucket for bucket, _ in wishes if bucket.name == "narrow"]
+        assert limiter.acquire([narrow], 3).allowed
+        return take_many(wishes)
+
+    monkeypatch.setattr(limiter, "take_many", late)
+
+    assert dispatcher.cycle(None) == 2
+    assert (level(limiter, "wide"), level(limiter, "narrow")) == (8, 0)
+
+
+def test_units_of_tasks_that_could_not_be_marked_are_given_back(
+    dispatcher, limited, limiter, monkeypatch, tenant
+):
+    limited({"burst": 10})
+    worker(concurrency=10)
+    ids = many(4)
+    mark = dispatch.mark
+
+    def late(term, picks):
+        lifecycle.cancel(tenant.pk, ids[:3])
+        return mark(term, picks)
+
+    monkeypatch.setattr(dispatch, "mark", late)
+
+    assert dispatcher.cycle(None) == 1
+    assert level(limiter, "slow") == 9
+
+
+def test_two_limit_sets_share_one_key_and_no_envelope(dispatcher, limited, tenant, swarms, policy):
+    limited({"scope": "tenant", "burst": 7})
+    for slug in ("qa", "devops"):
+        Swarm.objects.filter(slug=slug).update(limits=["slow"])
+    many(20, swarm="qa")
+    many(20, swarm="devops")
+    many(20)
+    short_tasks()
+    worker(concurrency=10)
+
+    assert dispatcher.cycle(None) == 7
+    sets = Task.objects.filter(status="dispatched").values_list("envelope", "limit_set").distinct()
+    assert len(sets) == len({envelope for envelope, _ in sets})
+
+
+def test_the_most_urgent_of_a_key_go_first(dispatcher, limited):
+    limited()
+    worker(concurrency=10)
+    low, high = many(5, priority=2), many(2, priority=8)
+
+    dispatcher.cycle(None)
+
+    assert states(id__in=high) == {"dispatched": 2}
+    assert states(id__in=low)["dispatched"] == 1
+
+
+def test_of_equals_those_go_first_who_could_have_started_earlier(
+    dispatcher, definition, limited, settings
+):
+    settings.ANSF = {**settings.ANSF, "WINDOW_PER_SLOT": 1}
+    limited()
+    worker(concurrency=1)
+    held = many(5)
+    Task.objects.filter(id__in=held).update(ready_at=ago(30))
+    [free] = many(1, "accept")
+
+    assert dispatcher.cycle(None) == 1
+    assert status(free) == "dispatched"
+
+
+def test_concurrency_is_counted_from_the_rows(dispatcher, limited):
+    limited({"unit": "concurrency", "limit": 2, "period_seconds": 30, "burst": None})
+    worker(concurrency=10)
+    ids = many(6)
+
+    assert dispatcher.cycle(None) == 2
+    assert dispatcher.cycle(None) == 0
+    [done] = Task.objects.filter(status="dispatched")[:1]
+    Task.objects.filter(id=done.pk).update(status=Status.RUNNING)
+    assert dispatcher.cycle(None) == 0
+    Task.objects.filter(id=done.pk).update(status=Status.SUCCEEDED)
+
+    assert dispatcher.cycle(None) == 1
+    assert states(id__in=ids) == {"dispatched": 2, "ready": 3, "succeeded": 1}
+
+
+def test_a_policy_of_tokens_holds_back_while_none_is_left_and_charges_nothing(
+    dispatcher, limited, limiter
+):
+    limited({"unit": "tokens", "burst": 100, "limit": 100})
+    worker(concurrency=10)
+    many(5)
+    assert dispatcher.cycle(None) == 5
+    assert level(limiter, "slow") == 100
+
+    pairs = set(Task.objects.values_list("swarm_id", "limit_set"))
+    key = dispatcher.limits.subjects.need(pairs.pop()).keys[0]
+    limiter.acquire([dispatcher.limits.subjects.bucket(key)], 100)
+    many(5)
+
+    assert dispatcher.cycle(None) == 0
+
+
+def test_a_shadow_counts_and_holds_nobody_back(dispatcher, limited, limiter):
+    limited({"shadow": True})
+    worker(concurrency=10)
+    many(5)
+
+    assert dispatcher.cycle(None) == 5
+    assert level(limiter, "slow") == 0
+
+
+def test_agents_have_limits_of_their_own(dispatcher, limited, swarms):
+    limited({"scope": "agent", "burst": 2})
+    Agent.objects.filter(swarm__slug="research", name__in=["research-0", "research-1"]).update(
+        slots=10
+    )
+    Agent.objects.filter(swarm__slug="research", slots=1).update(enabled=False)
+    worker(concurrency=20)
+    many(30)
+
+    assert dispatcher.cycle(None) == 4
+    started = Task.objects.filter(status="dispatched").values_list("agent__name", flat=True)
+    assert Counter(started) == {"research-0": 2, "research-1": 2}
+
+
+def test_shed_cancels_what_cannot_start_at_once(dispatcher, definition, limited):
+    limited({"on_deny": "shed"})
+    worker(concurrency=10)
+    shed, other = many(10), many(2, "accept")
+
+    dispatcher.cycle(None)
+
+    assert states(id__in=shed) == {"dispatched": 3, "cancelled": 7}
+    assert set(Task.objects.filter(status="cancelled").values_list("reason", flat=True)) == {
+        "limited"
+    }
+    assert states(id__in=other) == {"dispatched": 2}
+
+
+def test_a_retry_and_a_replay_take_a_unit_again(dispatcher, limited, limiter, tenant):
+    limited({"burst": 10})
+    worker(concurrency=10)
+    [task] = many(1)
+    dispatcher.cycle(None)
+    assert level(limiter, "slow") == 9
+    plant(task, status="ready")  # as `wake` leaves a retry
+
+    dispatcher.cycle(None)
+    assert level(limiter, "slow") == 8
+
+    lifecycle.cancel(tenant.pk, [task])
+    lifecycle.replay(tenant.pk, [task])
+    dispatcher.cycle(None)
+    assert (status(task), level(limiter, "slow")) == ("dispatched", 7)
+
+
+def test_a_changed_policy_holds_for_what_already_waits(dispatcher, limited, policy):
+    limited()
+    worker(concurrency=10)
+    many(10)
+    dispatcher.cycle(None)
+    Policy.objects.update(burst=8)
+    policies.forget()
+    dispatcher.limits = limiting.Limits()  # as half a second later
+
+    assert dispatcher.cycle(None) == 5
+
+
+def test_a_swarm_that_is_limited_later_limits_what_already_waits(dispatcher, definition, policy):
+    worker(concurrency=10)
+    many(10, "accept")
+    policy("late", scope="swarm")
+    Swarm.objects.filter(slug="research").update(limits=["late"])
+
+    assert dispatcher.cycle(None) == 3
+
+
+def test_policies_count_by_who_submitted(dispatcher, limited, tenant):
+    limited({"scope": "user"})
+    worker(concurrency=20)
+    for user in ("1", "2"):
+        requests = [TaskRequest(definition="limited")] * 5
+        submit_many(requests, by=Submitter(user=user, token="9"))
+
+    assert dispatcher.cycle(None) == 6
+    assert set(LimitSet.objects.values_list("user", "token")) == {("1", ""), ("2", "")}
+
+
+@pytest.mark.parametrize(("answer", "started"), [("deny", 0), ("allow", 6), ("local", 3)])
+def test_without_redis_a_policy_says_what_happens_and_the_cycle_is_not_held_up(
+    dispatcher, definition, limited, answer, started
+):
+    away = Limiter(redis.Redis(port=1), workers=1)
+    dispatcher.limits = limiting.Limits(away)
+    limited({"without_redis": answer, "on_deny": "shed" if answer == "deny" else "wait"})
+    worker(concurrency=20)
+    held, free = many(20), many(2, "accept")
+    dispatcher.limits._peek([])
+
+    dispatcher.cycle(None)
+    assert states(id__in=held)["dispatched"] == started
+    assert states(id__in=held)["cancelled"] == 0  # nothing is shed for want of Redis
+    assert states(id__in=free) == {"dispatched": 2}
+    away.close()
+
+
+def test_a_policy_that_refuses_is_charged_when_tasks_are_submitted(dispatcher, limited, limiter):
+    limited({"on_deny": "reject"})
+    worker(concurrency=10)
+    many(2)
+
+    with pytest.raises(Limited, match="slow is reached: try again in") as refused:
+        many(2)
+    many(1)
+
+    assert refused.value.decision.violated == ("slow",)
+    assert Task.objects.count() == 3
+    assert dispatcher.cycle(None) == 3  # paid for
+    with pytest.raises(Limited, match="never lets in so many at once"):
+        many(4)
+
+
+def test_what_is_not_stored_is_not_charged(limited, limiter, definition):
+    limited({"on_deny": "reject"})
+    first = submit("limited", key="one").task_id
+    for _ in range(5):
+        assert submit("limited", key="one").task_id == first
+
+    many(2)
+    result = submit_many(
+        [TaskRequest(definition="limited"), TaskRequest(definition="accept")], all_or_nothing=False
+    )
+
+    assert [found is not None for found in result.submissions] == [False, True]
+    [error] = result.errors
+    assert (error.index, error.field) == (0, "/limits")
+
+
+def test_a_lane_takes_one_unit_at_a_time(dispatcher, limited, limiter):
+    limited()
+    worker(concurrency=10)
+    lane = many(3, lane="l")
+    alone = many(1)
+
+    assert dispatcher.cycle(None) == 2
+    assert (status(lane[0]), status(alone[0])) == ("dispatched", "dispatched")
+    assert level(limiter, "slow") == 1
+
+
+def test_a_dead_leader_loses_units_and_lets_nobody_start_twice(dispatcher, limited, monkeypatch):
+    limited({"burst": 5})
+    worker(concurrency=10)
+    many(20)
+
+    def crash(*_):
+        raise RuntimeError("killed here")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dispatch, "mark", crash)
+        with pytest.raises(RuntimeError):
+            dispatcher.cycle(None)
+    successor = Dispatcher(dispatcher.publisher)
+
+    assert successor.cycle(None) == 0
+    assert states() == {"ready": 20}
+
+
+def test_groups_are_found_without_a_walk_through_them(definition, limited, monkeypatch, dispatcher):
+    limited()
+    for priority in (1, 5, 9):
+        many(3, priority=priority)
+        many(3, "accept", priority=priority)
+    wanted = set(Task.objects.values_list("pool", "swarm_id", "priority", "limit_set"))
+
+    def found():
+        return [(g["pool"], g["swarm_id"], g["priority"], g["limit_set"])
+                for g in dispatcher._groups()]  # fmt: skip
+
+    assert set(found()) == wanted
+    assert len(found()) == len(wanted) == 6
+    monkeypatch.setattr(dispatch, "MOST_GROUPS", 4)
+    rounds = [found() for _ in range(2)]
+    assert [len(groups) for groups in rounds] == [4, 2]
+    assert {group for groups in rounds for group in groups} == wanted
