@@ -91,7 +91,7 @@ class OperationSchema(AutoSchema):
         for query in declared.query:
             told = {"name": query.name, "in": "query", "schema": query.schema}
             listed.append({**told, "description": query.description or query.name})
-        if self.method == "POST":
+        if self.method == "POST" and not declared.reads:
             listed.append(_IDEMPOTENCY_KEY)
         if declared.conditional:
             listed.append(_IF_MATCH)

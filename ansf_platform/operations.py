@@ -77,6 +77,7 @@ class Operation:
     waits: bool = False  # knows Prefer: wait=N
     conditional: bool = False  # knows If-Match
     idempotent: bool = True
+    reads: bool = False  # a POST that only asks: no transaction, no Idempotency-Key
 
 
 def operation(
@@ -92,6 +93,8 @@ def operation(
             if request.method in READING:
                 return handler(view, request, **kwargs)
             raw = _read_body(view, request, declared)
+            if declared.reads:
+                return handler(view, request, **kwargs)
             response = _change(view, request, raw, lambda: handler(view, request, **kwargs))
             return view.settle(response)
 

@@ -233,6 +233,9 @@ ANSF: dict[str, Any] = {
     "LIMIT_WORKERS": env.integer("ANSF_LIMIT_WORKERS", 8),
     "RETENTION_DAYS": env.number("ANSF_RETENTION_DAYS", 30.0),
     "BLOB_DIR": env.text("ANSF_BLOB_DIR"),  # empty: blobs live in a table
+    # Other hosts whose namespaces may be searched from here: east=https://east.example,west=…
+    "PATTERN_HOSTS": env.names("ANSF_PATTERN_HOSTS"),
+    "PATTERN_TOKEN": env.text("ANSF_PATTERN_TOKEN"),  # of all of them, with patterns:read
     "PATTERN_CACHE_MB": env.integer("ANSF_PATTERN_CACHE_MB", 4096),  # indexes on the disk
     "FLOWER_URL": env.text("ANSF_FLOWER_URL"),  # where the pages' link to Flower leads
     "ALLOW_PRIVATE_FETCH": env.boolean("ANSF_ALLOW_PRIVATE_FETCH", default=False),

@@ -87,7 +87,7 @@ def add_many(namespace: Namespace, items: Sequence[NewPattern]) -> list[Added]:
     counts = [_count(item.count, index) for index, item in enumerate(items)]
     raw = _vectors(namespace, items)
     with transaction.atomic():
-        locked = _locked(namespace)
+        locked = lock(namespace)
         where = merging.places(locked, raw)
         _refuse_beyond_quota(locked, sum(place.is_new for place in where))
         pending.mark(locked)
@@ -95,7 +95,7 @@ def add_many(namespace: Namespace, items: Sequence[NewPattern]) -> list[Added]:
         locked.live += sum(place.is_new for place in where)
         _tell(locked, stored.values())
         if locked.encoder and not locked.scaler and locked.live >= FIT_AT:
-            _start_anew(locked, refit=True)
+            start_anew(locked, refit=True)
         locked.save(update_fields=["changes", "live"])
         transaction.on_commit(lambda: backends.of(locked).settle(locked))
     return [
@@ -161,7 +161,7 @@ def delete(namespace: Namespace, ids: Iterable[int]) -> int:
     if len(wanted) > MAX_ITEMS:
         raise wrong("/ids", f"has {len(wanted)} ids, at most {MAX_ITEMS} at once")
     with transaction.atomic():
-        locked = _locked(namespace)
+        locked = lock(namespace)
         found = list(
             Pattern.objects.filter(namespace=locked, pk__in=wanted, removed=False)
             .order_by("pk")
@@ -187,12 +187,12 @@ def reindex(namespace: Namespace, *, refit: bool = False) -> Namespace:
     Removed rows are deleted for good. Searches go on meanwhile with the index as it was.
     """
     with transaction.atomic():
-        locked = _locked(namespace)
+        locked = lock(namespace)
         pending.mark(locked)
         Pattern.objects.filter(namespace=locked, removed=True).delete()
         locked.live = Pattern.objects.filter(namespace=locked).count()
         locked.save(update_fields=["live"])
-        _start_anew(locked, refit=refit)
+        start_anew(locked, refit=refit)
         transaction.on_commit(lambda: backends.of(locked).settle(locked))
     return locked
 
@@ -216,7 +216,8 @@ def fresh(namespace: Namespace) -> Namespace:
     return found
 
 
-def _locked(namespace: Namespace) -> Namespace:
+def lock(namespace: Namespace) -> Namespace:
+    """The namespace as it is now, held until the transaction ends. Raises NotFound."""
     found = Namespace.objects.select_for_update(of=("self",)).filter(pk=namespace.pk).first()
     if found is None:
         raise NotFound(f"the namespace {namespace} is gone")
@@ -273,7 +274,7 @@ def _tell(namespace: Namespace, stored: Iterable[merging.Stored]) -> None:
     backends.of(namespace).store(namespace, ids, vectors)
 
 
-def _start_anew(namespace: Namespace, *, refit: bool) -> None:
+def start_anew(namespace: Namespace, *, refit: bool = False) -> None:
     """A new generation: no index made before may be used."""
     if refit:
         moments = Moments.of_none(namespace.dimension)

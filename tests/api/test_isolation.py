@@ -8,6 +8,7 @@ from django.utils import timezone
 from ansf_platform.accounts import tokens
 from ansf_platform.openapi import document
 from coordination.models import Agent, Attempt, Lane, Outcome, Schedule, Task
+from patterns import memory, namespaces
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +33,7 @@ def ids(api, tenant, swarm, definition, submitted):
         task_id=task_id, fence=1, number=1, definition=definition, swarm=swarm,
         outcome=Outcome.FAILED, ended_at=timezone.now(),
     )  # fmt: skip
+    namespace = namespaces.create(tenant, {"slug": "shapes", "dimension": 2})
     return {
         ("swarms", "slug"): swarm.slug,
         ("agents", "agent_id"): Agent.objects.create(swarm=swarm, name="a1").pk,
@@ -42,6 +44,8 @@ def ids(api, tenant, swarm, definition, submitted):
         ("runs", "run_id"): run["id"],
         ("lanes", "lane_id"): Lane.objects.get().pk,
         ("schedules", "name"): schedule.name,
+        ("namespaces", "slug"): namespace.slug,
+        ("patterns", "pattern_id"): memory.add(namespace, [1.0, 2.0]).id,
         ("tokens", "token_id"): tokens.issue(tenant, "ci", ["tasks:read"])[0].pk,
     }
 
@@ -49,6 +53,7 @@ def ids(api, tenant, swarm, definition, submitted):
 # What each change needs to get past the checks of its body.
 BODIES = {
     ("PATCH", "agents"): {"slots": 2},
+    ("PATCH", "namespaces"): {"quota": 2},
     ("PATCH", "swarms"): {"weight": 2},
     ("PATCH", "lanes"): {"on_dead": "skip"},
     ("PATCH", "schedules"): {"priority": 1},
@@ -88,7 +93,7 @@ def test_another_tenants_object_is_404_and_ones_own_is_not(
     "path",
     [
         "swarms", "agents", "task-definitions", "tasks", "runs", "lanes", "schedules",
-        "dead-letters", "queues",
+        "dead-letters", "queues", "namespaces", "patterns",
     ],
 )  # fmt: skip
 def test_lists_hold_nothing_of_another_tenant(stranger, ids, walk, path):

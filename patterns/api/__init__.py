@@ -1,0 +1,3 @@
+"""Pattern memory over REST."""
+
+from __future__ import annotations
