@@ -31,6 +31,7 @@ from coordination import bodies, lifecycle, sql
 from coordination.models import Outcome, Status
 from workers.journal import Journal
 from workers.patience import FINISH_PATIENCE_SECONDS, persist
+from workers.quotas import Quotas
 
 
 class Cancelled(Exception):
@@ -70,6 +71,7 @@ class Context:
     swarm_id: int | None = None
     started: float = field(default_factory=time.monotonic)
     committed: bool = False
+    _limits: Quotas | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -90,6 +92,13 @@ class Context:
         """Raise :class:`Cancelled` if this task is to stop."""
         if self.cancelled:
             raise Cancelled
+
+    @property
+    def limits(self) -> Quotas:
+        """Policies to ask before a call outside: ``limits.acquire("search-api")``."""
+        if self._limits is None:
+            self._limits = Quotas(self.task_id, self.definition, lambda: self.seconds_left)
+        return self._limits
 
     def log(self, message: str) -> None:
         """Add a line to the attempt's log."""
