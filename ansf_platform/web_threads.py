@@ -15,7 +15,8 @@ its connection itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextvars
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -42,7 +43,7 @@ class WebThreads:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in STREAMS:
-            await self.application(scope, receive, send)
+            await self._apart(scope, receive, send)
             return
         try:
             executor = await asyncio.wait_for(self._free.get(), PATIENCE)
@@ -52,6 +53,13 @@ class WebThreads:
         async with self._lent(executor):
             await self.application(scope, receive, send)
 
+    async def _apart(self, scope: Any, receive: Receive, send: Send) -> None:
+        # A connection that is kept inherits the context of the request that it last waited in,
+        # and with it a thread that was given back: in an empty one Django takes a new thread.
+        loop = asyncio.get_running_loop()
+        answering = self.application(scope, receive, send)
+        await loop.create_task(_awaited(answering), context=contextvars.Context())
+
     @asynccontextmanager
     async def _lent(self, executor: ThreadPoolExecutor) -> AsyncIterator[None]:
         try:
@@ -59,3 +67,7 @@ class WebThreads:
                 yield
         finally:
             self._free.put_nowait(executor)
+
+
+async def _awaited(answering: Awaitable[Any]) -> None:
+    await answering
