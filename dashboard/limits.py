@@ -222,7 +222,7 @@ def _judged(question: Question, row: Policy, about: Mapping[str, str]) -> Questi
         question.cost,
         question.times,
         asked=True,
-        level=KeyLevel(bucket.key, 0, bucket, state),
+        level=KeyLevel(selectors.shown(bucket.key), 0, bucket, state),
         found=forecast(bucket, state, cost, times),
         degraded=degraded,
     )

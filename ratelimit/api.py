@@ -209,7 +209,7 @@ class LimitTest(LimitEndpoint):
         bucket = self.bucket(self.policy(limit_id), about)
         state, degraded = asking.state_of(bucket)
         found = forecast(bucket, state, cost, times)
-        level = KeyLevel(bucket.key, 0, bucket, state)
+        level = KeyLevel(selectors.shown(bucket.key), 0, bucket, state)
         return Response(shapes.render_answer(level, found, degraded=degraded))
 
 
@@ -233,4 +233,4 @@ class LimitReset(LimitEndpoint):
                 503, "Redis does not answer: try again", headers={"Retry-After": "2"}
             )
         self.record("policy.reset", "policy", row.pk, name=row.name, key=bucket.key)
-        return Response({"key": bucket.key, "reset": True})
+        return Response({"key": selectors.shown(bucket.key), "reset": True})

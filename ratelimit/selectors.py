@@ -55,7 +55,7 @@ class Seen:
 
     known: bool = False
     allowed: tuple[int, ...] = ()
-    """Units in each of the last :data:`WINDOW_S` whole seconds, oldest first."""
+    """Units in each of the last :data:`WINDOW_S` seconds, oldest first, this one included."""
     denied: tuple[int, ...] = ()
     shadowed: tuple[int, ...] = ()
     degraded: tuple[int, ...] = ()
@@ -143,18 +143,17 @@ def _busiest(row: Policy, seen: Seen, tenant: Tenant | None) -> list[tuple[str, 
         bucket = active.bucket("all")
         return [("all", dict(seen.top).get(bucket.key, 0), bucket)]
     found = [(key, asked) for key, asked in seen.top if row.tenant_id or _may_see(key, row, tenant)]
-    return [(_shown(key), asked, _bucket(active, key)) for key, asked in found[:MOST_TOP_KEYS]]
+    return [(shown(key), asked, _bucket(active, key)) for key, asked in found[:MOST_TOP_KEYS]]
 
 
 def _bucket(active: policies.ActivePolicy, key: str) -> Bucket:
-    shown = _shown(key)
-    tenant = None
-    if "{tenant}" in active.template and shown.count(":"):
-        tenant = shown.split(":")[1]
-    return active.bucket(shown, tenant)
+    part = shown(key)
+    # Where a scope names the tenant, it does so first: "swarm:7:research".
+    named = "{tenant}" in active.template and ":" in part
+    return active.bucket(part, part.split(":")[1] if named else None)
 
 
-def _shown(key: str) -> str:
+def shown(key: str) -> str:
     """A bucket's key without its owner."""
     return key.partition("/")[2] if key.startswith("@") else key
 
@@ -204,7 +203,7 @@ def _read(client: Any, names: Sequence[str]) -> list[Seen]:
 def _seen_of(now: int, replies: Sequence[Any]) -> Seen:
     before, this, old_keys, new_keys, denial, totals = replies
     minutes = {now // 60 - 1: before, now // 60: this}
-    seconds = range(now - WINDOW_S, now)
+    seconds = range(now - WINDOW_S + 1, now + 1)
     series = {
         outcome: tuple(int(minutes[at // 60].get(f"{at % 60}:{outcome}", 0)) for at in seconds)
         for outcome in counting.OUTCOMES
@@ -222,4 +221,4 @@ def _denial(text: str | None) -> Denial | None:
         return None
     told = json.loads(text)
     at = datetime.fromtimestamp(told["at"], UTC)
-    return Denial(_shown(told["key"]), at, told["retry_after"])
+    return Denial(shown(told["key"]), at, told["retry_after"])

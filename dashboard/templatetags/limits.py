@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from math import ceil
+from urllib.parse import unquote
 
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from dashboard.templatetags.figures import span
 from ratelimit.models import Policy
-from ratelimit.selectors import Seen
+from ratelimit.selectors import KeyLevel, Seen
 
 register = template.Library()
 
@@ -74,6 +77,28 @@ def _period(value: Decimal) -> str:
 def units(number: int | None) -> str:
     """A whole number with its thousands apart."""
     return "–" if number is None else f"{number:,}"
+
+
+@register.filter
+def left(level: KeyLevel) -> str:
+    """What a key's bucket holds; units that were spent beyond it are owed."""
+    if level.state is None:
+        return "–"
+    held = level.state.remaining
+    told = f"{max(0, held):,} of {level.bucket.quota.burst:,} left"
+    return told if held >= 0 else f"{told}, {-held:,} owed"
+
+
+@register.filter
+def wait(seconds: float) -> str:
+    """A time to wait, never told too short."""
+    return f"{ceil(seconds * 1000)} ms" if seconds < 1 else span(ceil(seconds))
+
+
+@register.filter
+def plain(key: str) -> str:
+    """A key as its subject was written."""
+    return unquote(key)
 
 
 @register.filter

@@ -140,7 +140,7 @@ class Command(TerminalCommand):
             found = forecast(bucket, state, options["cost"], options["times"])
         except ValueError as error:
             raise Usage(error) from error
-        level = KeyLevel(bucket.key, 0, bucket, state)
+        level = KeyLevel(selectors.shown(bucket.key), 0, bucket, state)
         told = {"limit": row.name} | shapes.render_answer(level, found, degraded=degraded)
         if self.screen.as_json:
             self.screen.json(told)
