@@ -1,249 +1,150 @@
 """Series of any length as vectors of 384 numbers that are close when the shapes are alike.
 
-`seed_features` = 32 statistics + 128 spectral amplitudes + 64 warping distances to fixed shapes
-+ 160 wavelet figures. All but the first two statistics (mean and deviation, as signed
-logarithms) describe the standardised shape, resampled to 256 points. The dimensions have
-different units: standardise them over the collection they are stored in before comparing.
+Two encoders, both without training:
+
+* `seed-384` = 32 statistics + 128 spectral amplitudes + 64 warping distances to fixed shapes + 160
+  wavelet figures; each dimension can be named and explained.
+* `minirocket-384` = 336 shares of MiniRocket + 48 statistics; tells more classes apart, and is the
+  one to choose for search.
+
+All but the mean and the deviation (signed logarithms) describe the standardised shape, resampled
+to 256 points. The dimensions have different units: a `Scaler`, fitted on the collection that
+vectors are stored in and kept with it, makes them comparable; without it the raw figures come.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels.compile import jit
+from kernels import blocks, minirocket
 from kernels.entropy import permutation_entropy
 from kernels.prototypes import prototype_columns
-from kernels.series import Floats, as_series, as_series_list, standardise
+from kernels.scaler import Scaler
+from kernels.series import Floats, as_series, as_series_list
+from kernels.shapes import POINTS, shapes_of
+
+__all__ = [
+    "DIMENSIONS",
+    "ENCODERS",
+    "MINIROCKET",
+    "SEED",
+    "Scaler",
+    "fit_scaler",
+    "minirocket_features",
+    "seed_features",
+    "transform",
+]
 
 DIMENSIONS = 384
 SHORTEST = 8
 """Samples; fewer have no shape to speak of."""
 
-POINTS = 256
 WARPING_WINDOW = 6
 """Of 64 points: about a tenth, where warping helps most on the public archives."""
 
+SEED: Final = "seed-384"
 STATISTICAL = slice(0, 32)
 SPECTRAL = slice(32, 160)
 WARPING = slice(160, 224)
 WAVELET = slice(224, 384)
 
+MINIROCKET: Final = "minirocket-384"
+SHARES = slice(0, 336)
+FIGURES = slice(336, 384)
+"""The 32 statistics, power in 8 octaves, energy on 8 wavelet levels."""
+
 _PROTOTYPES = prototype_columns()
+_OCTAVES = (1 << np.arange(8)) - 1
+
+Vectors = NDArray[np.float32]
 
 
-def seed_features(x: ArrayLike) -> NDArray[np.float32]:
-    """The vector of one series of at least 8 finite samples; shape (384,), always finite.
+def seed_features(x: ArrayLike, scaler: Scaler | None = None) -> Vectors:
+    """The `seed-384` vector of one series of at least 8 finite samples; shape (384,), finite.
 
     A constant series has zeros for its shape. Raises ValueError for NaN, infinity, other shapes
-    and shorter input.
+    and shorter input, and for a scaler of another encoder.
     """
-    vector: NDArray[np.float32] = _encode([as_series(x, "x", SHORTEST)])[0]
+    vector: Vectors = _encode([as_series(x, "x", SHORTEST)], SEED, scaler)[0]
     return vector
 
 
-def transform(xs: ArrayLike) -> NDArray[np.float32]:
+def minirocket_features(x: ArrayLike, scaler: Scaler | None = None) -> Vectors:
+    """The `minirocket-384` vector of one series; otherwise as `seed_features`."""
+    vector: Vectors = _encode([as_series(x, "x", SHORTEST)], MINIROCKET, scaler)[0]
+    return vector
+
+
+def transform(xs: ArrayLike, encoder: str = SEED, scaler: Scaler | None = None) -> Vectors:
     """The vectors of many series (2-D array or list, lengths free); shape (count, 384).
 
-    Each row equals `seed_features` of that series. Raises ValueError naming the bad one.
+    Each row equals that encoder's vector of the series alone. Raises ValueError naming the bad
+    one.
     """
-    return _encode(as_series_list(xs, "xs", SHORTEST))
+    return _encode(as_series_list(xs, "xs", SHORTEST), encoder, scaler)
 
 
-def _encode(series: list[Floats]) -> NDArray[np.float32]:
-    count = len(series)
-    shapes = np.empty((count, POINTS))
-    features = np.zeros((count, DIMENSIONS))
-    for row, x in enumerate(series):
-        scale = float(np.max(np.abs(x))) or 1.0
-        features[row, 0] = _signed_log(scale * float(np.mean(x / scale)))
-        features[row, 1] = _signed_log(scale * float(np.std(x / scale)))
-        shapes[row] = standardise(_resample(standardise(x), POINTS))
-        features[row, 31] = permutation_entropy(shapes[row], 4)
-    _statistics(shapes, features)
-    spectrum = np.abs(np.fft.rfft(shapes, axis=1))[:, 1:] / POINTS
-    features[:, SPECTRAL] = np.sqrt(spectrum)
-    _warp(shapes, _PROTOTYPES, WARPING_WINDOW, features)
-    _wavelets(shapes, features)
-    return features.astype(np.float32)
+def fit_scaler(xs: ArrayLike, encoder: str = SEED, version: int = 1) -> Scaler:
+    """The scaler of a collection: mean and deviation over the raw vectors of these series."""
+    return Scaler.fit(transform(xs, encoder), encoder, version)
 
 
-def _signed_log(value: float) -> float:
-    return float(np.sign(value) * np.log1p(abs(value)))
+def _encode(series: list[Floats], encoder: str, scaler: Scaler | None) -> Vectors:
+    if encoder not in ENCODERS:
+        raise ValueError(f"encoder is {encoder!r}; choose one of {', '.join(sorted(ENCODERS))}")
+    if scaler is not None and scaler.encoder != encoder:
+        raise ValueError(
+            f"the scaler was fitted for {scaler.encoder!r}, not {encoder!r}; pass that encoder's"
+        )
+    offsets = np.zeros(len(series) + 1, np.int64)
+    np.cumsum([x.size for x in series], out=offsets[1:])
+    shapes, levels = shapes_of(np.concatenate(series), offsets)
+    vectors = ENCODERS[encoder](shapes, levels).astype(np.float32)
+    return vectors if scaler is None else scaler.apply(vectors)
 
 
-@jit
-def _resample(x: Floats, points: int) -> Floats:
-    """Cell means from two samples per point on, so that nothing aliases; else linear."""
-    n = x.size
-    out = np.empty(points)
-    for p in range(points):
-        if n >= 2 * points:
-            start = p * n // points
-            stop = (p + 1) * n // points
-            total = 0.0
-            for i in range(start, stop):
-                total += x[i]
-            out[p] = total / (stop - start)
-        else:
-            position = p * (n - 1) / (points - 1)
-            i = min(int(position), n - 2)
-            part = position - i
-            out[p] = x[i] * (1.0 - part) + x[i + 1] * part
-    return out
+def _seed(shapes: Floats, levels: Floats) -> Floats:
+    features = _described(shapes, levels)
+    features[:, SPECTRAL] = np.sqrt(_amplitudes(shapes))
+    blocks.warp(shapes, _PROTOTYPES, WARPING_WINDOW, features)
+    return features
 
 
-@jit
-def _statistics(shapes: Floats, features: Floats) -> None:
-    """Columns 2 to 30; 0, 1 and 31 are the caller's."""
-    n = shapes.shape[1]
-    for row in range(shapes.shape[0]):
-        x = shapes[row]
-        out = features[row]
-        ranked = np.sort(x)
-        if ranked[0] == ranked[n - 1]:
-            continue
-        third = fourth = absolute = 0.0
-        step_sum = step_abs = step_squares = 0.0
-        step_low = np.inf
-        step_high = -np.inf
-        crossings = turns = 0
-        ramp = bend = first_half = first_squares = second_squares = 0.0
-        highest = lowest = 0
-        for i in range(n):
-            value = x[i]
-            third += value**3
-            fourth += value**4
-            absolute += abs(value)
-            centred = (i - (n - 1) / 2) / n
-            ramp += value * centred
-            bend += value * (centred * centred - 1.0 / 12.0)
-            if i < n // 2:
-                first_half += value
-                first_squares += value * value
-            else:
-                second_squares += value * value
-            if value > x[highest]:
-                highest = i
-            if value < x[lowest]:
-                lowest = i
-            if i > 0:
-                step = value - x[i - 1]
-                step_sum += step
-                step_abs += abs(step)
-                step_squares += step * step
-                step_low = min(step_low, step)
-                step_high = max(step_high, step)
-                if (value > 0.0) != (x[i - 1] > 0.0):
-                    crossings += 1
-                if i > 1 and (step > 0.0) != (x[i - 1] - x[i - 2] > 0.0):
-                    turns += 1
-        skew = third / n
-        out[2] = np.sign(skew) * np.log1p(abs(skew))
-        out[3] = np.log1p(fourth / n)
-        out[4] = ranked[0]
-        out[5] = ranked[n - 1]
-        out[6] = ranked[n // 2]
-        out[7] = ranked[int(0.05 * n)]
-        out[8] = ranked[int(0.10 * n)]
-        out[9] = ranked[int(0.25 * n)]
-        out[10] = ranked[int(0.75 * n)]
-        out[11] = ranked[int(0.90 * n)]
-        out[12] = ranked[int(0.95 * n)]
-        out[13] = absolute / n
-        out[14] = step_abs / (n - 1)
-        out[15] = np.sqrt(step_squares / (n - 1))
-        out[16] = step_high
-        out[17] = step_low
-        out[18] = crossings / n
-        out[19] = turns / n
-        for index in range(5):
-            lag = 4 << index
-            product = 0.0
-            for i in range(n - lag):
-                product += x[i] * x[i + lag]
-            out[20 + index] = product / (n - lag)
-        out[25] = highest / n
-        out[26] = lowest / n
-        out[27] = 12.0 * ramp / n
-        out[28] = 180.0 * bend / n
-        out[29] = 2.0 * first_half / n
-        out[30] = (second_squares - first_squares) / n
+def _minirocket(shapes: Floats, levels: Floats) -> Floats:
+    described = _described(shapes, levels)
+    powers = np.add.reduceat(_amplitudes(shapes) ** 2, _OCTAVES, axis=1)
+    return np.hstack(
+        [
+            minirocket.shares(shapes),
+            described[:, STATISTICAL],
+            np.log1p(POINTS * powers),
+            described[:, 352:384:4],
+        ]
+    )
 
 
-@jit
-def _warp(shapes: Floats, columns: Floats, window: int, features: Floats) -> None:
-    """Warping distances to all prototypes at once: the innermost loop runs over prototypes.
-
-    Neighbouring cells wait for each other, neighbouring prototypes do not, so the compiler can
-    treat four or eight of them in one instruction.
-    """
-    length, count = columns.shape
-    per_point = shapes.shape[1] // length
-    x = np.empty(length)
-    for row in range(shapes.shape[0]):
-        for i in range(length):
-            total = 0.0
-            for j in range(per_point):
-                total += shapes[row, i * per_point + j]
-            x[i] = total / per_point
-        previous = np.full((length + 1, count), np.inf)
-        current = np.full((length + 1, count), np.inf)
-        previous[0, :] = 0.0
-        for i in range(length):
-            start = max(0, i - window)
-            stop = min(length, i + window + 1)
-            current[start, :] = np.inf
-            value = x[i]
-            for j in range(start, stop):
-                for c in range(count):
-                    best = previous[j, c]
-                    above = previous[j + 1, c]
-                    left = current[j, c]
-                    if above < best:
-                        best = above
-                    if left < best:
-                        best = left
-                    difference = value - columns[j, c]
-                    current[j + 1, c] = best + difference * difference
-            if stop < length:
-                current[stop + 1, :] = np.inf
-            previous, current = current, previous
-        for c in range(count):
-            features[row, 160 + c] = np.sqrt(previous[length, c] / length)
+ENCODERS: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
+    SEED: _seed,
+    MINIROCKET: _minirocket,
+}
+"""Encoders by the name that is stored with vectors; what a name stands for never changes."""
 
 
-@jit
-def _wavelets(shapes: Floats, features: Floats) -> None:
-    """Haar transform: the 128 coarsest coefficients, then four figures for each of the 8 levels."""
-    n = shapes.shape[1]
-    smooth = np.empty(n)
-    halves = np.empty(n)
-    for row in range(shapes.shape[0]):
-        smooth[:] = shapes[row]
-        size = n
-        level = 0
-        while size > 1:
-            half = size // 2
-            energy = largest = absolute = roughness = 0.0
-            last = 0.0
-            for i in range(half):
-                detail = (smooth[2 * i] - smooth[2 * i + 1]) * 0.7071067811865476
-                halves[i] = (smooth[2 * i] + smooth[2 * i + 1]) * 0.7071067811865476
-                if half < 128:
-                    features[row, 224 + half + i] = detail / 16.0
-                energy += detail * detail
-                absolute += abs(detail)
-                largest = max(largest, abs(detail))
-                if i > 0:
-                    roughness += abs(detail - last)
-                last = detail
-            column = 352 + 4 * level
-            features[row, column] = np.log1p(energy)
-            features[row, column + 1] = absolute / half
-            features[row, column + 2] = largest / 16.0
-            features[row, column + 3] = roughness / half
-            smooth[:half] = halves[:half]
-            size = half
-            level += 1
-        features[row, 224] = smooth[0] / 16.0
+def _described(shapes: Floats, levels: Floats) -> Floats:
+    """Statistics and wavelets in their columns of `seed-384`, zeros in the others."""
+    features = np.zeros((len(shapes), DIMENSIONS))
+    features[:, :2] = levels
+    blocks.statistics(shapes, features)
+    features[:, 31] = [permutation_entropy(shape, 4) for shape in shapes]
+    blocks.wavelets(shapes, features)
+    return features
+
+
+def _amplitudes(shapes: Floats) -> Floats:
+    """Of the 128 frequencies above zero."""
+    amplitudes: Floats = np.abs(np.fft.rfft(shapes, axis=1))[:, 1:] / POINTS
+    return amplitudes

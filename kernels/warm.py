@@ -55,6 +55,7 @@ def warm(clock: Callable[[], float] = default_timer) -> dict[str, float]:
         "dtw.wdtw": lambda: dtw.wdtw(wave, wave[::-1], 3),
         "dtw.msm": lambda: dtw.msm(wave, wave[::-1], 3),
         "embedding.seed_features": lambda: embedding.seed_features(wave),
+        "embedding.minirocket_features": lambda: embedding.minirocket_features(wave),
         "vectors.top_k": lambda: vectors.top_k(small, wave, 1),
         "vectors.top_k int4": lambda: vectors.top_k(four, wave, 1),
         "vectors.top_k sign": lambda: vectors.top_k(signs, wave, 1),

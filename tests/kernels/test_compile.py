@@ -55,6 +55,7 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
         dtw.msm(other, x, 3, 1, np.float32(9))
         dtw.envelope(other, 3)
         embedding.seed_features(other)
+        embedding.minirocket_features(other)
         for code in (vectors.quantize_int8, vectors.quantize_int4, vectors.sign_codes):
             vectors.top_k(code([other, x]), other, np.int8(1), [True, False])
         vectors.near_duplicates([other, x])
@@ -68,7 +69,8 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
 def test_warming_compiles_every_kernel_that_python_calls():
     inlined = {"_build", "_select", "_insert", "_keep"}
     inlined |= {"_valid", "_by_rows", "_by_diagonals", "_add_channels", "_fold", "_add_gaps"}
-    inlined |= {"_sum", "_accumulate", "_walk_back", "_edit", "improved"}
+    inlined |= {"_sum", "_accumulate", "_walk_back", "_edit", "improved", "_resample"}
+    inlined |= {"_standardise"}
 
     ticks = iter(range(1000))
     seconds = warm.warm(lambda: float(next(ticks)))

@@ -11,11 +11,9 @@ from kernels import (
     attractor,
     delay,
     divergence,
-    embedding,
     lines,
     neighbours,
     periodicity,
-    prototypes,
 )
 from kernels.series import standardise
 from tests.kernels import naive
@@ -117,34 +115,3 @@ def test_a_whole_period_is_compared_with_the_samples_one_period_later(x, period)
     found = periodicity._mismatches(x, np.array([float(period)]), 0)
 
     assert found[0] == pytest.approx(naive.mismatch(x.tolist(), float(period)), abs=1e-12)
-
-
-@checked
-@given(series(low=2, high=90), st.integers(2, 20))
-def test_resampling_averages_long_and_interpolates_short_series(x, points):
-    assert embedding._resample(x, points) == pytest.approx(naive.resample(x.tolist(), points))
-
-
-@checked
-@given(st.integers(0, 2**32 - 1))
-def test_wavelet_features_hold_the_haar_transform(seed):
-    shapes = np.random.default_rng(seed).normal(size=(2, 256))
-    features = np.zeros((2, embedding.DIMENSIONS))
-    embedding._wavelets(shapes, features)
-
-    for shape, row in zip(shapes, features, strict=True):
-        coarse = np.array(naive.haar(shape.tolist())[:128])
-        assert row[224:352] * 16 == pytest.approx(coarse, abs=1e-12)
-
-
-def test_warping_features_are_distances_to_each_prototype():
-    shapes = np.random.default_rng(3).normal(size=(3, 256))
-    columns = prototypes.prototype_columns()
-    features = np.zeros((3, embedding.DIMENSIONS))
-    embedding._warp(shapes, columns, embedding.WARPING_WINDOW, features)
-
-    for shape, row in zip(shapes, features, strict=True):
-        points = shape.reshape(64, 4).mean(axis=1)
-        for p in range(0, 64, 9):
-            expected = naive.dtw(points, columns[:, p], embedding.WARPING_WINDOW) / 8
-            assert row[160 + p] == pytest.approx(expected)
