@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from django.utils.safestring import SafeString
 
-from dashboard.demo import svg
+from ansf_platform import svg
+from ansf_platform.svg import Scale
 from dashboard.demo.figures import Bar, RunFigures
-from dashboard.demo.svg import Scale
 
 WIDTH = 860.0
 LEFT = 104.0

@@ -9,10 +9,10 @@ import numpy as np
 from django.utils.safestring import SafeString
 from numpy.typing import NDArray
 
-from dashboard.demo import svg
+from ansf_platform import svg
+from ansf_platform.svg import Scale
 from dashboard.demo.findings import Finding, Verdict, strangeness
 from dashboard.demo.judging import LIMIT
-from dashboard.demo.svg import Scale
 from dashboard.demo.windows import standardise
 
 WIDTH = 860.0

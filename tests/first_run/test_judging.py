@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansf_platform import svg
 from ansf_platform.accounts.models import Tenant
 from coordination import declaration
 from coordination.models import Task
 from coordination.pipeline.graph import Arrow, find_flaws
 from coordination.runs import references_in, submit_run
-from dashboard.demo import gantt, graph, handlers, judging, pictures, report, svg
+from dashboard.demo import gantt, graph, handlers, judging, pictures, report
 from dashboard.demo.figures import Bar, RunFigures, SwarmFigures, percentile
 from dashboard.demo.findings import Finding, Verdict
 from dashboard.demo.series import LONGEST, SHORTEST, Series, real_series

@@ -1,4 +1,4 @@
-"""The few shapes that the report's pictures consist of; every text is escaped."""
+"""The few shapes that pictures in reports consist of; every text is escaped."""
 
 from __future__ import annotations
 
