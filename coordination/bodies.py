@@ -25,6 +25,9 @@ INLINE_BYTES = 1024
 BODY_BYTES = 64 * 1024
 MAX_BYTES = 16 * 1024 * 1024
 
+# ASCII only: sizes are lengths, and a lone surrogate shows as its escape.
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 
 class BodyInvalid(ValueError):
     """A value that cannot be kept; the message says why."""
@@ -48,11 +51,15 @@ class Encoded:
         return self.size <= INLINE_BYTES
 
 
+NOTHING = Encoded("null")
+
+
 def encode(value: Any) -> Encoded:
     """The value as JSON that every database keeps. Raises :class:`BodyInvalid`."""
+    if value is None:
+        return NOTHING
     try:
-        # ASCII only: sizes are lengths, and a lone surrogate shows as its escape.
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         message = f"not JSON: {error}"
         raise BodyInvalid(message) from error

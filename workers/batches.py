@@ -50,7 +50,7 @@ class Batch:
     """Results on their way into rows."""
 
     claim: UUID
-    _kept: list[tuple[Finished, float]] = field(default_factory=list)
+    _kept: list[Finished] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, result: Finished | None) -> None:
@@ -58,8 +58,8 @@ class Batch:
         now = time.monotonic()
         with self._lock:
             if result is not None:
-                self._kept.append((result, now))
-            late = bool(self._kept) and now - self._kept[0][1] >= FLUSH_SECONDS
+                self._kept.append(result)
+            late = bool(self._kept) and now - self._kept[0].as_of >= FLUSH_SECONDS
         if late:
             self.flush()
 
@@ -69,15 +69,8 @@ class Batch:
             kept, self._kept = self._kept, []
         if not kept:
             return
-
-        def record() -> lifecycle.Report:
-            now = time.monotonic()
-            return lifecycle.finish(
-                self.claim, [result.aged(now - added) for result, added in kept]
-            )
-
         try:
-            report = persist(record, FINISH_PATIENCE_SECONDS)
+            report = persist(lambda: lifecycle.finish(self.claim, kept), FINISH_PATIENCE_SECONDS)
         except BaseException:
             with self._lock:
                 self._kept = kept + self._kept

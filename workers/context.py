@@ -86,7 +86,7 @@ class Context:
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked this task to stop (a look at a local file, no query)."""
-        return bool(self.cancel_flag) and os.path.exists(self.cancel_flag)  # noqa: PTH110 - hot
+        return bool(self.cancel_flag) and os.access(self.cancel_flag, os.F_OK)  # raises nothing
 
     def check_cancelled(self) -> None:
         """Raise :class:`Cancelled` if this task is to stop."""
@@ -175,14 +175,19 @@ def current_or_none() -> Context | None:
     return _current.get()
 
 
-@contextmanager
-def entered(context: Context) -> Iterator[None]:
-    """Make `context` the current one."""
-    token = _current.set(context)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+class Entered:
+    """Makes `context` the current one for its block."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 class JournalHandler(logging.Handler):

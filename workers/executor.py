@@ -28,15 +28,15 @@ from coordination.retry import Backoff
 from coordination.sizing import HARD_GRACE_SECONDS, TARGET_MS
 from workers import slots
 from workers.batches import Batch, Members
-from workers.context import Context, Fenced, entered
+from workers.context import Context, Entered, Fenced
 from workers.journal import Journal, path_for
-from workers.limits import hard_limit, soft_limit
+from workers.limits import HardLimit, SoftLimit, in_main_thread
 from workers.node import Node, flag_name
 from workers.outcomes import Ending, Policy, raised, returned
 from workers.patience import (
     CLAIM_PATIENCE_SECONDS,
     FINISH_PATIENCE_SECONDS,
-    no_transaction_left_open,
+    NoTransactionLeftOpen,
     persist,
 )
 from workers.stragglers import watch
@@ -56,6 +56,25 @@ class Program:
     handler: str
     time_limit: float
     policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the members of an envelope have in common while they run here."""
+
+    node: Node
+    claim: UUID
+    program: Program
+    handler: Task[Any, Any]
+    call: Callable[..., Any]
+    """Runs the handler's code inside a request that is pushed already."""
+
+
+class MemberRequest(CeleryRequest):
+    """Celery's request, without its search for strange headers among fields of our own."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        vars(self).update(fields)
 
 
 _programs: dict[int, Program] = {}
@@ -87,12 +106,14 @@ def run_envelope(
         )
         return
     claimed = persist(lambda: lifecycle.claim(claim, node.id, members), CLAIM_PATIENCE_SECONDS)
-    _run_members(node, claim, chosen, handler, claimed)
+    # What Celery's own `__call__` does beyond running is to push a request, which we do.
+    plain = type(handler).__call__ is Task.__call__
+    call = handler.run if plain else handler
+    _run_members(Course(node, claim, chosen, handler, call), claimed)
 
 
-def _run_members(
-    node: Node, claim: UUID, chosen: Program, handler: Task[Any, Any], claimed: Sequence[Claimed]
-) -> None:
+def _run_members(course: Course, claimed: Sequence[Claimed]) -> None:
+    claim = course.claim
     batch, members = Batch(claim), Members(claimed)
     begun = time.monotonic()
 
@@ -101,10 +122,14 @@ def _run_members(
         _give_back(claim, members)
 
     with watch.over(BUDGET_SECONDS, relieve) if len(claimed) > 1 else nullcontext():
-        while (task := members.next()) is not None:
-            batch.add(execute(node, claim, chosen, handler, task))
-            if time.monotonic() - begun > BUDGET_SECONDS:
-                _give_back(claim, members)
+        push_current_task(course.handler)
+        try:
+            while (task := members.next()) is not None:
+                batch.add(execute(course, task))
+                if time.monotonic() - begun > BUDGET_SECONDS:
+                    _give_back(claim, members)
+        finally:
+            pop_current_task()
     batch.flush()
 
 
@@ -114,11 +139,10 @@ def _give_back(claim: UUID, members: Members) -> None:
         persist(lambda: lifecycle.give_back(claim, left), FINISH_PATIENCE_SECONDS)
 
 
-def execute(
-    node: Node, claim: UUID, chosen: Program, handler: Task[Any, Any], task: Claimed
-) -> Finished | None:
+def execute(course: Course, task: Claimed) -> Finished | None:
     """Run one member; None when nothing is left to record (committed, or fenced)."""
-    limit = chosen.time_limit
+    node, claim = course.node, course.claim
+    limit = course.program.time_limit
     if task.deadline_in is not None:
         limit = min(limit, max(task.deadline_in, 0.001))
     context = Context(
@@ -129,31 +153,36 @@ def execute(
         time.monotonic() + limit,
         Journal(path_for(node.logs, task.id, task.fence)),
         f"{node.cancelled}/{flag_name(task.id, task.fence)}",
-        chosen.name,
+        course.program.name,
     )
-    running = slots.Running(
-        task.id, task.fence, claim, chosen.policy, task.attempt + 1, limit + HARD_GRACE_SECONDS
-    )
-    with (
-        entered(context),
-        slots.occupied(running),
-        hard_limit(node.limits, running.hard_seconds),
-    ):
-        ending = _run_handler(context, chosen, handler, task, limit)
+    hard_seconds = limit + HARD_GRACE_SECONDS
+    fenced = False
+    if in_main_thread():
+        with HardLimit(node.limits, hard_seconds), Entered(context):
+            ending = _run_handler(context, course, task, limit)
+    else:
+        running = slots.Running(
+            task.id, task.fence, claim, course.program.policy, context.attempt, hard_seconds
+        )
+        with slots.occupied(running), Entered(context):
+            ending = _run_handler(context, course, task, limit)
+        fenced = running.fenced
     context.journal.close()
-    if context.committed or ending is None or running.fenced:
+    if context.committed or ending is None or fenced:
         return None
     return _finished(context, ending)
 
 
 def _finished(context: Context, ending: Ending) -> Finished:
+    now = time.monotonic()
     return Finished(
         context.task_id,
         context.fence,
         ending.status,
         ending.outcome,
-        started_ago=time.monotonic() - context.started,
+        started_ago=now - context.started,
         ended_ago=0.0,
+        as_of=now,
         charged=ending.charged,
         result=ending.result,
         retry_in=ending.retry_in,
@@ -167,9 +196,7 @@ def _finished(context: Context, ending: Ending) -> Finished:
     )
 
 
-def _run_handler(
-    context: Context, chosen: Program, handler: Task[Any, Any], task: Claimed, limit: float
-) -> Ending | None:
+def _run_handler(context: Context, course: Course, task: Claimed, limit: float) -> Ending | None:
     """Call the handler as Celery would, with its signals and hooks; how it ended."""
     kwargs: dict[str, Any] = task.payload if isinstance(task.payload, dict) else {}
     try:
@@ -180,43 +207,48 @@ def _run_handler(
                 lambda: references.resolve(run_id, task.payload), CLAIM_PATIENCE_SECONDS
             )
     except Exception as error:  # noqa: BLE001 - every end is recorded
-        return raised(error, context.attempt, chosen.policy)
-    handler.push_request(
-        id=task.id.hex,
-        root_id=(task.run_id or task.id).hex,
-        args=[],
-        kwargs=kwargs,
-        retries=task.attempt,
-        called_directly=False,
-        is_eager=True,  # self.retry() then raises and publishes nothing
-        hostname="ansf",
-        timelimit=[limit + HARD_GRACE_SECONDS, limit],
-        delivery_info={"routing_key": "ansf"},
-    )
-    push_current_task(handler)
+        return raised(error, context.attempt, course.program.policy)
+    requests = course.handler.request_stack
+    requests.push(_request(course, task, kwargs, limit))
     try:
-        return _call(context, chosen, handler, kwargs, limit)
+        return _call(context, course, kwargs, limit)
     finally:
-        pop_current_task()
-        handler.pop_request()
+        requests.pop()
 
 
-def _call(
-    context: Context,
-    chosen: Program,
-    handler: Task[Any, Any],
-    kwargs: dict[str, Any],
-    limit: float,
-) -> Ending | None:
-    identifier = context.task_id.hex
+def _request(course: Course, task: Claimed, kwargs: dict[str, Any], limit: float) -> MemberRequest:
+    """What ``self.request`` shows in the handler."""
+    hard = limit + HARD_GRACE_SECONDS
+    return MemberRequest(
+        {
+            "id": task.id.hex,
+            "root_id": (task.run_id or task.id).hex,
+            "args": [],
+            "kwargs": kwargs,
+            "retries": task.attempt,
+            "called_directly": False,
+            "is_eager": True,  # self.retry() then raises and publishes nothing
+            "hostname": "ansf",
+            "timelimit": [hard, limit],
+            "time_limit": hard,
+            "soft_time_limit": limit,
+            "delivery_info": {"routing_key": "ansf"},
+            # A handler that calls itself gets another request for that.
+            "_protected": course.call is not course.handler,
+        }
+    )
+
+
+def _call(context: Context, course: Course, kwargs: dict[str, Any], limit: float) -> Ending | None:
+    handler, identifier = course.handler, context.task_id.hex
     signals.task_prerun.send(
         sender=handler, task_id=identifier, task=handler, args=(), kwargs=kwargs
     )
     value: Any = None
     state: str = states.SUCCESS
     try:
-        with no_transaction_left_open(), soft_limit(limit):
-            value = handler(**kwargs)
+        with NoTransactionLeftOpen(), SoftLimit(limit):
+            value = course.call(**kwargs)
         ending: Ending | None = returned(value)
         _tell(handler.on_success, value, identifier, (), kwargs)
         signals.task_success.send(sender=handler, result=value)
@@ -227,7 +259,7 @@ def _call(
     except BaseException as error:  # every end is recorded, a cancelled coroutine's as well
         if isinstance(error, SystemExit) and terminate_handler_fired():
             raise  # this child is told to end
-        ending = raised(error, context.attempt, chosen.policy)
+        ending = raised(error, context.attempt, course.program.policy)
         state = _announce(handler, identifier, kwargs, error)
     _tell(handler.after_return, state, value, identifier, (), kwargs, None)
     signals.task_postrun.send(

@@ -14,6 +14,9 @@ import signal
 import struct
 import threading
 import time
+
+# Not signal's own, which makes an enum of the answer at ten times the price.
+from _signal import getsignal  # type: ignore[import-not-found]
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -33,25 +36,31 @@ def in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-@contextmanager
-def soft_limit(seconds: float) -> Iterator[None]:
-    """Raise ``SoftTimeLimitExceeded`` in the block after so many seconds.
+class SoftLimit:
+    """Raises ``SoftTimeLimitExceeded`` in its block after so many seconds.
 
     In a thread of an ``io`` pool there is no alarm: handlers there give the context's
     ``seconds_left`` to every socket, and a thread past its hard limit is fenced.
     """
-    if not in_main_thread():
-        yield
-        return
-    # Asking is cheap, installing for each member is not; a handler before may have taken it away,
-    # and an alarm that nobody answers ends the process.
-    if signal.getsignal(signal.SIGALRM) is not _raise:
-        signal.signal(signal.SIGALRM, _raise)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    __slots__ = ("_alarmed", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._alarmed = in_main_thread()
+
+    def __enter__(self) -> None:
+        if not self._alarmed:
+            return
+        # Asking is cheap, installing for each member is not; a handler before may have taken it
+        # away, and an alarm that nobody answers ends the process.
+        if getsignal(signal.SIGALRM) is not _raise:
+            signal.signal(signal.SIGALRM, _raise)
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        if self._alarmed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 _TIME = struct.Struct("d")
@@ -153,18 +162,20 @@ def _board_empty() -> Iterator[None]:
             _TIME.pack_into(board, 0, due + time.monotonic() - begun)
 
 
-@contextmanager
-def hard_limit(directory: Path, seconds: float) -> Iterator[None]:
-    """Let the main process kill this child if the block takes longer. No-op in a thread."""
-    if not in_main_thread():
-        yield
-        return
-    board = _board(directory)
-    _TIME.pack_into(board, 0, time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _TIME.pack_into(board, 0, _NONE)
+class HardLimit:
+    """Lets the main process kill this child if the block takes longer."""
+
+    __slots__ = ("_board", "_seconds")
+
+    def __init__(self, directory: Path, seconds: float) -> None:
+        self._board = _board(directory)
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        _TIME.pack_into(self._board, 0, time.monotonic() + self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        _TIME.pack_into(self._board, 0, _NONE)
 
 
 def overdue(directory: Path) -> list[int]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg
@@ -79,25 +78,29 @@ class TransactionLeftOpen(RuntimeError):
     """A handler returned inside a transaction: what it wrote there was rolled back."""
 
 
-@contextmanager
-def no_transaction_left_open() -> Iterator[None]:
-    """Roll back a transaction that was begun in the block and never ended.
+class NoTransactionLeftOpen:
+    """Rolls back a transaction that was begun in its block and never ended.
 
     A handler may forget one, and an alarm may interrupt the very code that would end it.
     Raises :class:`TransactionLeftOpen` unless the block raises something itself.
     """
-    # The thread's own wrapper: asking the proxy each time would cost more than the question.
-    wrapper = connections[DEFAULT_DB_ALIAS]
-    before = wrapper.in_atomic_block
-    try:
-        yield
-    except BaseException:
-        if not before and _in_transaction(wrapper):
-            _abandon_transaction()
-        raise
-    if not before and _in_transaction(wrapper):
+
+    __slots__ = ("_before", "_wrapper")
+
+    def __init__(self) -> None:
+        # The thread's own wrapper: asking the proxy each time would cost more than the question.
+        self._wrapper = connections[DEFAULT_DB_ALIAS]
+        self._before = self._wrapper.in_atomic_block
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._before or not _in_transaction(self._wrapper):
+            return
         _abandon_transaction()
-        raise TransactionLeftOpen("a transaction was left open and has been rolled back")
+        if error is None:
+            raise TransactionLeftOpen("a transaction was left open and has been rolled back")
 
 
 def _in_transaction(wrapper: BaseDatabaseWrapper) -> bool:

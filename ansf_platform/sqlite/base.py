@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteDatabaseWrapper
@@ -16,13 +15,11 @@ LONGEST_STEP_SECONDS = 0.002  # a refused attempt costs about ten microseconds
 GROWTH = 1.2
 READING = ("SELECT", "PRAGMA")
 
-Parameters = Sequence[Any] | Mapping[str, Any] | None
-
 
 class Cursor(SQLiteCursorWrapper):
     """A cursor whose writing statements wait for their turn in short steps."""
 
-    def execute(self, query: str, params: Parameters = None) -> Any:
+    def execute(self, query: str, params: Any = None) -> Any:
         """Run one statement. Raises sqlite3.OperationalError when the turn did not come."""
         if self.connection.in_transaction or query.startswith(READING):
             return super().execute(query, params)
@@ -34,7 +31,7 @@ class Cursor(SQLiteCursorWrapper):
         finally:
             raw.execute(f"PRAGMA busy_timeout = {patience_ms}")
 
-    def _in_turn(self, query: str, params: Parameters, give_up: float) -> Any:
+    def _in_turn(self, query: str, params: Any, give_up: float) -> Any:
         step = FIRST_STEP_SECONDS
         while True:
             try:
@@ -52,7 +49,8 @@ class DatabaseWrapper(SQLiteDatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Cursor:
         """A cursor of the connection."""
-        return self.connection.cursor(factory=Cursor)
+        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        return cursor
 
 
 def _busy(error: sqlite3.OperationalError) -> bool:

@@ -43,6 +43,15 @@ def ended_from(rows: Iterable[sql.Row]) -> list[Ended]:
     ]
 
 
+def holding(rows: Iterable[sql.Row]) -> list[sql.Row]:
+    """Those :data:`ENDED_COLUMNS` rows whose end sets something free: most tasks hold nothing."""
+    return [
+        row
+        for row in rows
+        if row["run_id"] is not None or row["lane_id"] is not None or row["unique_key"] is not None
+    ]
+
+
 _RESOLVE = """
 WITH over AS (SELECT over.id, over.succeeded FROM @rows(over, id uuid, succeeded integer)),
      edge AS (

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from ansf_platform.text import made_storable
 from coordination import bodies, counters, sql
 from coordination.bodies import Encoded
-from coordination.lifecycle.settling import ENDED_COLUMNS, ended_from, settle
+from coordination.lifecycle.settling import ENDED_COLUMNS, ended_from, holding, settle
 from coordination.models import TERMINAL, Outcome, Status, TaskBody
 
 MAX_LOG = 64 * 1024  # characters kept of an attempt's log
@@ -19,7 +20,7 @@ MAX_TRACEBACK = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How one execution ended; durations in seconds before now, by the worker's own clock."""
+    """How one execution ended; durations in seconds before `as_of`, by the worker's own clock."""
 
     id: UUID
     fence: int
@@ -37,14 +38,8 @@ class Finished:
     log: str = ""
     note: str = ""
     progress: float | None = None
-
-    def aged(self, seconds: float) -> Finished:
-        """The same, told that much later."""
-        return replace(
-            self,
-            started_ago=self.started_ago + seconds,
-            ended_ago=self.ended_ago + seconds,
-        )
+    as_of: float = field(default_factory=time.monotonic)
+    """On this process's monotonic clock: a result may wait for others, or for the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +133,20 @@ def finish(claim_id: UUID, results: Sequence[Finished]) -> Report:
     """
     if not results:
         return Report()
+    now = time.monotonic()
     with sql.atomic():
         moved = sql.fetch(
             _FINISH,
-            {"claim": claim_id, "no": False, "results": [_move(item) for item in results]},
+            {"claim": claim_id, "no": False, "results": [_move(item, now) for item in results]},
         )
-        recorded = frozenset(sql.as_uuid(row["id"]) for row in moved)
+        recorded = _ids(moved, results)
         done = [item for item in results if item.id in recorded]
         if done:
-            sql.change(_RECORD, {"results": [_attempt(item) for item in done]})
+            sql.change(_RECORD, {"results": [_attempt(item, now) for item in done]})
             large = {i.id: i.result for i in done if i.result and not i.result.inline}
             if large:
                 bodies.write(TaskBody.Kind.RESULT, large)
-            settle([end for end in ended_from(moved) if end.status in TERMINAL])
+            settle([end for end in ended_from(holding(moved)) if end.status in TERMINAL])
             sql.notify()
         missed = [item for item in results if item.id not in recorded]
         repeated = _recorded_before(claim_id, missed) if missed else frozenset()
@@ -160,7 +156,14 @@ def finish(claim_id: UUID, results: Sequence[Finished]) -> Report:
     return Report(recorded, repeated, fenced)
 
 
-def _move(item: Finished) -> sql.Row:
+def _ids(moved: Sequence[sql.Row], results: Sequence[Finished]) -> frozenset[UUID]:
+    """The tasks that were moved; reading no identifier where it was all of them, as is usual."""
+    if len(moved) == len(results):
+        return frozenset(item.id for item in results)
+    return frozenset(sql.as_uuid(row["id"]) for row in moved)
+
+
+def _move(item: Finished, now: float) -> sql.Row:
     row: sql.Row = {
         "id": item.id.hex,
         "fence": item.fence,
@@ -168,8 +171,8 @@ def _move(item: Finished) -> sql.Row:
         "reason": item.reason,
         "result_bytes": item.result.size if item.result else 0,
         "retry_in": item.retry_in,
-        "started_ago": item.started_ago,
-        "ended_ago": item.ended_ago,
+        "started_ago": item.started_ago + now - item.as_of,
+        "ended_ago": item.ended_ago + now - item.as_of,
         "charged": int(item.charged),
     }
     if item.result is not None and item.result.inline:
@@ -177,13 +180,13 @@ def _move(item: Finished) -> sql.Row:
     return row
 
 
-def _attempt(item: Finished) -> sql.Row:
+def _attempt(item: Finished, now: float) -> sql.Row:
     return {
         "id": item.id.hex,
         "outcome": item.outcome.value,
         "charged": int(item.charged),
-        "started_ago": item.started_ago,
-        "ended_ago": item.ended_ago,
+        "started_ago": item.started_ago + now - item.as_of,
+        "ended_ago": item.ended_ago + now - item.as_of,
         "error_type": item.error_type[:200],
         "error_message": made_storable(item.error_message[:MAX_ERROR]),
         "traceback": made_storable(item.traceback[-MAX_TRACEBACK:]),

@@ -9,7 +9,7 @@ from celery import states
 
 from ansf_platform.celery import app
 from workers.backend import ProgressBackend
-from workers.context import Context, entered
+from workers.context import Context, Entered
 from workers.journal import Journal
 
 
@@ -19,7 +19,7 @@ def told():
 
     def store(state, meta):
         context = Context(None, 1, 1, None, math.inf, Journal(None))
-        with entered(context):
+        with Entered(context):
             ProgressBackend(app).store_result("id", meta, state)
         return context.journal.progress, context.journal.note
 

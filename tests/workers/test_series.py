@@ -8,7 +8,7 @@ import math
 import jsonschema
 import pytest
 
-from workers.context import Context, GiveUp, entered
+from workers.context import Context, GiveUp, Entered
 from workers.handlers import SCHEMAS
 from workers.handlers.series import MAX_CANDIDATES, analyze, embed, nearest
 from workers.journal import Journal
@@ -32,7 +32,7 @@ def test_an_embedding_has_384_numbers():
 
 def test_the_nearest_is_the_same_series_and_the_log_says_how_many_were_compared():
     context = Context(None, 1, 1, None, math.inf, Journal(None))
-    with entered(context):
+    with Entered(context):
         answer = nearest(SINE[:50], [SINE[100:150], SINE[:50], SINE[30:80]], k=2)
 
     assert answer["indices"][0] == 1
