@@ -18,7 +18,7 @@ from ratelimit.decision import BucketState, Decision, Grant, Reservation
 from ratelimit.degraded import Local
 from ratelimit.keys import Keys
 from ratelimit.limiter import AWAY, BUDGET_S, PATIENCE_S, RESERVATION_S, WORKERS
-from ratelimit.plans import Ask, Change, Plan, Plans, Request
+from ratelimit.plans import Ask, Change, Pause, Plan, Plans, Request
 from ratelimit.scripts import PRODUCTION, Scripts
 from ratelimit.slots import BEATS, LIFE_S, SlotPlan
 from ratelimit.wire import Replies, Unreachable
@@ -58,7 +58,8 @@ class AsyncLimiter:
         self, buckets: Sequence[Bucket], cost: int = 1, *, wait: float | None = None
     ) -> Decision:
         """Charge `cost` to all buckets or to none; with `wait`, sleep until the slot given."""
-        return await self._drive(self._plans.acquire(buckets, cost, wait or 0.0))
+        plan = self._plans.acquire(buckets, cost, wait or 0.0)
+        return await (self._drive_to_its_end(plan) if wait else self._drive(plan))
 
     async def acquire_many(self, requests: Sequence[Request]) -> list[Decision]:
         """One decision for each (buckets, cost), in one round trip."""
@@ -133,14 +134,34 @@ class AsyncLimiter:
             while True:
                 if isinstance(step, Ask):
                     step = plan.send(await self._ask(step))
-                    continue
-                try:
-                    await asyncio.sleep(step.seconds)
-                except BaseException as error:  # noqa: BLE001 - the plan gives back and raises it
-                    step = plan.throw(error)
                 else:
-                    step = plan.send(None)
+                    step = _after(plan, await _interruption_of(step.seconds))
         except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def _drive_to_its_end(self, plan: Plan[T]) -> T:
+        """`_drive` for a plan that gives back: cancelled while Redis answers, it hears the answer
+        first, because only that says whether there is something to give back.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            step = next(plan)
+            while True:
+                if isinstance(step, Ask):
+                    asking = asyncio.ensure_future(self._ask(step))
+                    try:
+                        replies = await asyncio.shield(asking)
+                    except asyncio.CancelledError as error:
+                        cancelled, replies = error, await asking
+                    step = plan.send(replies)
+                elif cancelled is not None:
+                    step = plan.throw(cancelled)
+                else:
+                    step = _after(plan, await _interruption_of(step.seconds))
+        except StopIteration as done:
+            if cancelled is not None:
+                raise cancelled from None
             result: T = done.value
             return result
 
@@ -186,6 +207,19 @@ class AsyncLimiter:
         return True
 
 
+async def _interruption_of(seconds: float) -> BaseException | None:
+    """Sleep; what ended it early, if anything did."""
+    try:
+        await asyncio.sleep(seconds)
+    except BaseException as error:  # noqa: BLE001 - the plan gives back and raises it again
+        return error
+    return None
+
+
+def _after(plan: Plan[Any], error: BaseException | None) -> Ask | Pause:
+    return plan.send(None) if error is None else plan.throw(error)
+
+
 class AsyncSlot:
     """A place for the length of an `async with` block; `allowed` says whether it was got."""
 
@@ -202,7 +236,12 @@ class AsyncSlot:
         return self.decision is not None and self.decision.allowed
 
     async def __aenter__(self) -> Self:
-        self.decision = await self._limiter._drive(self._plan.enter(self._wait_s))  # noqa: SLF001
+        drive = self._limiter._drive  # noqa: SLF001 - one piece with it
+        try:
+            self.decision = await drive(self._plan.enter(self._wait_s))
+        except BaseException:
+            await drive(self._plan.leave())  # it may have been let in
+            raise
         if self.allowed and self._plan.buckets:
             self._beating = asyncio.get_running_loop().create_task(self._beat())
         return self

@@ -137,7 +137,9 @@ class Local:
             )
         ahead = max(0, self._full_at[bucket] - self._now_us() * own.units)
         state = level.state_of(replace(bucket, quota=own), ahead, cost, charged=False)
-        return state._replace(limit=quota.limit, never=cost > quota.burst)
+        if own.burst < cost <= quota.burst:
+            state = state._replace(never=False, retry_after=_ASK_AGAIN_S)  # Redis may be back
+        return state._replace(limit=quota.limit)
 
     def _places(self, bucket: Bucket) -> BucketState:
         places = {

@@ -199,6 +199,8 @@ class Plans:
         """Sleep until the slot; whoever is interrupted gives it back."""
         try:
             yield Pause(seconds)
+        except GeneratorExit:
+            raise  # nobody is there to ask any more
         except BaseException:
             yield from self.adjust(buckets, -cost)
             raise

@@ -112,7 +112,11 @@ class Slot:
         return self.decision is not None and self.decision.allowed
 
     def __enter__(self) -> Self:
-        self.decision = self._drive(self._plan.enter(self._wait_s))
+        try:
+            self.decision = self._drive(self._plan.enter(self._wait_s))
+        except BaseException:
+            self._drive(self._plan.leave())  # it may have been let in
+            raise
         if self.allowed and self._plan.buckets:
             self._heartbeat.add(self._plan)
         return self
