@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
-from kernels.temporal_logic.core import Pool
+from kernels.temporal_logic.automaton import Automaton
+from kernels.temporal_logic.core import Pool, Row
 from kernels.temporal_logic.grammar import parse_tree
 from kernels.temporal_logic.program import Columns, Program, compile_program
 from kernels.temporal_logic.tree import Node, names_in
@@ -16,6 +18,7 @@ class Formula:
     def __init__(self, tree: Node, text: str) -> None:
         self.tree = tree
         self.text = text
+        self.automaton: Automaton | None = None
 
     def __str__(self) -> str:
         return str(self.tree)
@@ -64,12 +67,24 @@ class Formula:
     @cached_property
     def truth(self) -> Program:
         """The program for ±1."""
-        return compile_program(self.pool, self.root, self.columns, boolean=True)
+        return self.program([self.root], boolean=True)
 
     @cached_property
     def margin(self) -> Program:
         """The program for robustness."""
-        return compile_program(self.pool, self.root, self.columns, boolean=False)
+        return self.program([self.root], boolean=False)
+
+    @cached_property
+    def atoms(self) -> Program:
+        """The program for the truth of each comparison and proposition of the core."""
+        self.pool.translate(self.tree)  # finds the atoms
+        count = len(self.pool.atoms)
+        affirmed = [self.pool.intern(Row("literal", atom=i)) for i in range(count)]
+        return self.program(affirmed, boolean=True)
+
+    def program(self, nodes: Sequence[int], *, boolean: bool) -> Program:
+        """The program for the values of nodes."""
+        return compile_program(self.pool, nodes, self.columns, boolean=boolean)
 
 
 @lru_cache(maxsize=256)
@@ -94,7 +109,9 @@ def parse(text: str) -> Formula:
     From loosest to tightest: <-> xor, -> (to the right), |, &, binary temporal operators (to the
     right), prefix operators, comparisons. A signal with the name of an operator is quoted.
     """
-    return _parsed(text) if isinstance(text, str) else Formula(parse_tree(text), "")
+    if not isinstance(text, str):
+        parse_tree(text)  # refuses
+    return _parsed(text)
 
 
 def as_formula(formula: Formula | str) -> Formula:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,22 +50,28 @@ Line = tuple[int, int, int, int, int, int, float]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What `windows.evaluate` runs: instructions, their constants, and how many rows they need."""
+    """What `windows.evaluate` runs: instructions and their constants."""
 
     code: Integers
     constants: Floats
-    rows: int
+    shape: Integers
+    """How many rows of work it needs, then the rows that hold the results."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows of work it needs."""
+        return int(self.shape[0])
 
 
-def compile_program(pool: Pool, root: int, columns: Columns, *, boolean: bool) -> Program:
-    """The program whose last row is the root's value at every sample, as robustness or ±1."""
+def compile_program(
+    pool: Pool, roots: Sequence[int], columns: Columns, *, boolean: bool
+) -> Program:
+    """The program for the values of the roots at every sample, as robustness or as ±1."""
     writer = _Writer(columns, boolean=boolean)
     values: dict[int, int] = {}
-    for index in pool.reachable(root):
+    for index in pool.reachable(*roots):
         values[index] = writer.node(pool, pool.rows[index], values)
-    if writer.lines[-1][1] != values[root]:
-        writer.add(windows.OR, values[root], values[root])
-    return writer.finish()
+    return writer.finish([values[root] for root in roots])
 
 
 class _Writer:
@@ -153,12 +160,10 @@ class _Writer:
             return self.add(windows.ABSOLUTE, parts[0])
         return self.add(_ARITHMETIC[expression.operator], parts[0], parts[1])
 
-    def finish(self) -> Program:
+    def finish(self, results: list[int]) -> Program:
         """Give rows to values; a row is free again after the last use of its value."""
-        last_use = {}
-        for line in self.lines:
-            for value in _inputs(line):
-                last_use[value] = line[1]
+        last_use = {value: at for at, line in enumerate(self.lines) for value in _inputs(line)}
+        last_use |= dict.fromkeys(results, len(self.lines))
         rows: dict[int, int] = {}
         free: list[int] = []
         count = 0
@@ -168,14 +173,13 @@ class _Writer:
             if not free:
                 free.append(count)
                 count += 1
-            rows[line[1]] = free.pop()
+            rows[at] = free.pop()
             code[at] = line[:6]
-            code[at, 1] = rows[line[1]]
+            code[at, 1] = rows[at]
             code[at, 2 : 2 + len(inputs)] = [rows[value] for value in inputs]
-            free += [rows[value] for value in set(inputs) if last_use[value] == line[1]]
-            if line[1] not in last_use and at + 1 < len(self.lines):
-                free.append(rows[line[1]])
-        return Program(code, np.array([line[6] for line in self.lines]), count)
+            free += [rows[value] for value in {*inputs, at} if last_use.get(value, at) == at]
+        constants = np.array([line[6] for line in self.lines])
+        return Program(code, constants, np.array([count, *(rows[v] for v in results)]))
 
 
 def _inputs(line: Line) -> tuple[int, ...]:

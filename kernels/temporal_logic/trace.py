@@ -23,8 +23,13 @@ MAX_CELLS = 100_000_000
 
 
 def evaluate(formula: Formula, program: Program, trace: Trace) -> Floats:
-    """The program's value at every sample. Raises ValueError for a trace that does not fit."""
-    signals = as_rows(formula, trace)
+    """The program's first value at every sample. Raises ValueError for an unfitting trace."""
+    first: Floats = run(formula, program, as_rows(formula, trace))[0]
+    return first
+
+
+def run(formula: Formula, program: Program, signals: Floats) -> Floats:
+    """The program's values, one per row. Raises ValueError for NaN, infinity or too much."""
     if program.rows * signals.shape[1] > MAX_CELLS:
         raise ValueError(
             f"{signals.shape[1]} samples of a formula of {program.rows} rows are too much in one "
@@ -32,17 +37,21 @@ def evaluate(formula: Formula, program: Program, trace: Trace) -> Floats:
         )
     limits = formula.measured, MAX_MAGNITUDE
     values, broken = windows.evaluate(
-        program.code, program.constants, signals, limits, program.rows
+        program.code, program.constants, signals, limits, program.shape
     )
     if broken >= 0:
-        name = list(formula.columns)[broken][0]
-        as_series(signals[broken], name)
+        as_series(signals[broken], list(formula.columns)[broken][0])
     return values
+
+
+def atoms_truth(formula: Formula, trace: Trace) -> NDArray[np.bool_]:
+    """Which comparisons and propositions hold, shape (atoms, samples); no samples are allowed."""
+    return run(formula, formula.atoms, as_rows(formula, trace, minimum=0)) > 0
 
 
 def as_rows(formula: Formula, trace: Trace, minimum: int = 1) -> Floats:
     """Shape (columns, samples); bare booleans as ±inf. Signals in arithmetic may be infinite."""
-    signals = trace if isinstance(trace, Mapping) else _by_name(formula, trace)
+    signals = trace if isinstance(trace, Mapping) else _by_name(formula, trace, minimum)
     missing = [name for name in formula.names if name not in signals]
     if missing:
         raise ValueError(
@@ -86,12 +95,12 @@ def _nothing(signals: Mapping[str, ArrayLike]) -> Floats:
     return np.zeros((0, max(lengths, default=1)))
 
 
-def _by_name(formula: Formula, steps: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
+def _by_name(formula: Formula, steps: Sequence[Any], minimum: int) -> Mapping[str, NDArray[Any]]:
     if isinstance(steps, str | bytes) or not isinstance(steps, Sequence):
         raise ValueError(  # noqa: TRY004 - bad input is always a ValueError here
             f"the trace is a {type(steps).__name__}; pass a mapping of signals, or a list of steps"
         )
-    if not steps:
+    if len(steps) < minimum:
         raise ValueError("the trace is empty; at least one sample is needed")
     signals = {
         name: np.array([_value(step, name, at, alone) for at, step in enumerate(steps)])

@@ -33,12 +33,20 @@ _DOUBLING = 128
 
 @jit
 def evaluate(
-    program: Integers, constants: Floats, signals: Floats, checked: tuple[int, float], rows: int
+    program: Integers,
+    constants: Floats,
+    signals: Floats,
+    checked: tuple[int, float],
+    shape: Integers,
 ) -> tuple[Floats, int]:
-    """The last row, and which of the signals `checked` (how many, limit) is not finite, or -1."""
+    """The rows asked for, and which of the signals `checked` (how many, limit) is broken, or -1.
+
+    `shape` is the number of rows of work, then the rows asked for; -1 means none is broken.
+    """
     finite, largest = checked
     n = signals.shape[1]
-    result = np.empty(n)
+    rows = shape[0]
+    result = np.empty((shape.size - 1, n))
     for s in range(finite):
         if not _is_finite(signals[s], largest):
             return result, s
@@ -66,7 +74,8 @@ def evaluate(
                 _flip(out)
         else:
             _chain(code, work[first], work[second], out)
-    result[:] = work[program[program.shape[0] - 1, 1]]
+    for k in range(shape.size - 1):
+        result[k] = work[shape[k + 1]]
     return result, -1
 
 
