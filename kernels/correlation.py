@@ -214,24 +214,23 @@ def _count_pairs(
         low = i + theiler + 1 if half else 0
         if low >= count:
             continue
-        for j in range(low, count):
-            difference = x[j] - x[i]
-            squared[j] = difference * difference
-        for d in range(1, dimension):
-            shift = d * lag
-            value = x[i + shift]
-            for j in range(low, count):
-                difference = x[j + shift] - value
-                squared[j] += difference * difference
-        for j in range(low, count):
-            if squared[j] > largest:
+        row = squared[: count - low]
+        row[:] = 0.0
+        for d in range(dimension):
+            value = x[i + d * lag]
+            others = x[low + d * lag : count + d * lag]
+            for j in range(row.size):
+                difference = others[j] - value
+                row[j] += difference * difference
+        for j in range(row.size):
+            if row[j] > largest:
                 continue
-            if abs(i - j) <= theiler:
+            if abs(i - j - low) <= theiler:
                 continue
             first, last = 0, radii - 1
             while first < last:
                 middle = (first + last) // 2
-                if squared[j] <= squared_radii[middle]:
+                if row[j] <= squared_radii[middle]:
                     last = middle
                 else:
                     first = middle + 1

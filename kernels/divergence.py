@@ -74,42 +74,14 @@ def spread_of_neighbourhoods(
     return Curves(steps, *_spread(standard, references, *neighbours, steps, BLOCKS))
 
 
-def _align(vectors: Floats, pairs: Integers) -> tuple[Integers, Floats]:
-    """The sample before the closest point of each partner's path, and the share of the way on."""
-    first, second = pairs[:, 0], pairs[:, 1]
-    speed = (vectors[second + 1] - vectors[np.maximum(second - 1, 0)]) / 2
-    along = np.sum((vectors[first] - vectors[second]) * speed, axis=1)
-    square = np.sum(speed * speed, axis=1)
-    shift = np.clip(along / np.where(square > 0, square, 1.0), -0.5, 0.5)
-    back = (shift < 0) & (second > 0)
-    shares = np.where(back, 1 + shift, np.maximum(shift, 0.0))
-    return np.stack([first, second - back], axis=1), shares
-
-
 def unrelated(vectors: Floats) -> float:
     """Mean ln distance of vectors unrelated in time: where divergence curves saturate."""
-    count = len(vectors)
-    size = min(count, 2000)
-    first = (np.arange(size) * 7919) % count
-    second = (np.arange(size) * 104729 + count // 2) % count
-    squared = np.sum((vectors[first] - vectors[second]) ** 2, axis=1)
-    squared = squared[squared > EXACT]
-    return float(0.5 * np.log(squared).mean()) if squared.size else 0.0
+    return float(_unrelated(vectors, min(len(vectors), 1000)))
 
 
 def determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) -> float:
     """Slope of ln distance, `later` samples on, on ln distance now; clipped to [-1, 1]."""
-    inside = pairs.max(axis=1) + later < len(vectors)
-    pairs, before = pairs[inside], before[inside]
-    if len(pairs) < 16:
-        return 0.0
-    gaps = vectors[pairs[:, 0] + later] - vectors[pairs[:, 1] + later]
-    after = np.sum(gaps * gaps, axis=1)
-    known = after > EXACT
-    spread = np.log(before[known])
-    spread -= spread.mean()
-    weight = float(spread @ spread)
-    return float(np.clip(spread @ np.log(after[known]) / weight, -1.0, 1.0)) if weight > 0 else 0.0
+    return float(np.clip(_determinism(vectors, pairs, before, later), -1.0, 1.0))
 
 
 def jackknife(coefficients: Floats, curves: Curves) -> float:
@@ -118,6 +90,74 @@ def jackknife(coefficients: Floats, curves: Curves) -> float:
     kept_counts = curves.counts.sum(axis=0) - curves.counts
     slopes = (kept_sums / np.maximum(kept_counts, 1)) @ coefficients
     return float(np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((slopes - slopes.mean()) ** 2)))
+
+
+@jit
+def _align(vectors: Floats, pairs: Integers) -> tuple[Integers, Floats]:
+    """The sample before the closest point of each partner's path, and the share of the way on."""
+    count, dimension = vectors.shape
+    moved = pairs.copy()
+    shares = np.zeros(len(pairs))
+    for p in range(len(pairs)):
+        i, j = pairs[p, 0], pairs[p, 1]
+        behind, ahead = max(j - 1, 0), min(j + 1, count - 1)
+        along = square = 0.0
+        for d in range(dimension):
+            speed = (vectors[ahead, d] - vectors[behind, d]) / 2
+            along += (vectors[i, d] - vectors[j, d]) * speed
+            square += speed * speed
+        share = min(0.5, max(-0.5, along / square)) if square > 0.0 else 0.0
+        if share < 0.0 and j > 0:
+            moved[p, 1] = j - 1
+            share += 1.0
+        shares[p] = max(0.0, share)
+    return moved, shares
+
+
+@jit
+def _unrelated(vectors: Floats, size: int) -> float:
+    """Pairs as a linear congruence throws them: the same in every run, near no diagonal."""
+    count, dimension = vectors.shape
+    total = 0.0
+    used = 0
+    for k in range(size):
+        i = k * 7919 % count
+        j = (k * 104729 + count // 2) % count
+        squared = 0.0
+        for d in range(dimension):
+            difference = vectors[i, d] - vectors[j, d]
+            squared += difference * difference
+        if squared > EXACT:
+            total += 0.5 * np.log(squared)
+            used += 1
+    return total / used if used > 0 else 0.0
+
+
+@jit
+def _determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) -> float:
+    """The least-squares slope; 0 when fewer than 16 pairs can be followed."""
+    count, dimension = vectors.shape
+    used = 0.0
+    mean_x = mean_y = var_x = cov = 0.0
+    followed = 0
+    for p in range(len(pairs)):
+        i, j = pairs[p, 0] + later, pairs[p, 1] + later
+        if i >= count or j >= count:
+            continue
+        followed += 1
+        squared = 0.0
+        for d in range(dimension):
+            difference = vectors[i, d] - vectors[j, d]
+            squared += difference * difference
+        if squared > EXACT:
+            used += 1.0
+            step_x = np.log(before[p]) - mean_x
+            step_y = np.log(squared) - mean_y
+            mean_x += step_x / used
+            mean_y += step_y / used
+            var_x += step_x * (np.log(before[p]) - mean_x)
+            cov += step_x * (np.log(squared) - mean_y)
+    return cov / var_x if followed >= 16 and var_x > 0.0 else 0.0
 
 
 @jit
@@ -131,7 +171,7 @@ def _divergence(
 ) -> tuple[Floats, Integers]:
     """Per block of pairs and step: the sum of ln distance, and how many distances were not zero.
 
-    The squared differences of two stretches of the series are computed once (and vectorise); the
+    `steps` are evenly spaced. The squared differences of two stretches of the series are computed once (and vectorise); the
     squared distance of two delay vectors is a sum of some of them. Eight squared distances are
     multiplied before one logarithm is taken: each lies between 1e-26 and about 1e6, so the
     product neither under- nor overflows.
@@ -143,38 +183,43 @@ def _divergence(
     count = pairs.shape[0]
     length = steps[-1] + (dimension - 1) * lag + 1
     gaps = np.empty(length)
+    squared = np.empty(steps.size)
+    stride = steps[1] - steps[0] if steps.size > 1 else 1
     for block in range(blocks):
         start = block * count // blocks
         stop = (block + 1) * count // blocks
+        total, found = sums[block], counts[block]
         products[:] = 1.0
         for p in range(start, stop):
-            i = pairs[p, 0] + 1
-            j = pairs[p, 1]
+            # Slices, because an index that could be negative keeps a loop from vectorising.
+            one = padded[pairs[p, 0] + 1 : pairs[p, 0] + 1 + length]
+            other = padded[pairs[p, 1] : pairs[p, 1] + length + 3]
             before, here, after, beyond = weights[p, 0], weights[p, 1], weights[p, 2], weights[p, 3]
             if here == 1.0:
                 for t in range(length):
-                    gap = padded[i + t] - padded[j + 1 + t]
+                    gap = one[t] - other[t + 1]
                     gaps[t] = gap * gap
             else:
                 for t in range(length):
-                    gap = (
-                        padded[i + t]
-                        - before * padded[j + t]
-                        - here * padded[j + t + 1]
-                        - after * padded[j + t + 2]
-                        - beyond * padded[j + t + 3]
-                    )
+                    gap = one[t] - before * other[t] - here * other[t + 1]
+                    gap -= after * other[t + 2] + beyond * other[t + 3]
                     gaps[t] = gap * gap
-            flush = (p - start) % 8 == 7 or p == stop - 1
+            squared[:] = 0.0
+            for d in range(dimension):
+                part = gaps[steps[0] + d * lag :]
+                if stride == 1:
+                    for s in range(steps.size):
+                        squared[s] += part[s]
+                else:
+                    for s in range(steps.size):
+                        squared[s] += part[s * stride]
             for s in range(steps.size):
-                squared = 0.0
-                for d in range(dimension):
-                    squared += gaps[steps[s] + d * lag]
-                if squared > EXACT:
-                    products[s] *= squared
-                    counts[block, s] += 1
-                if flush:
-                    sums[block, s] += 0.5 * np.log(products[s])
+                apart = squared[s] > EXACT
+                products[s] *= squared[s] if apart else 1.0
+                found[s] += 1 if apart else 0
+            if (p - start) % 8 == 7 or p == stop - 1:
+                for s in range(steps.size):
+                    total[s] += 0.5 * np.log(products[s])
                     products[s] = 1.0
     return sums, counts
 

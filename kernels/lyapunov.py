@@ -206,7 +206,8 @@ def _optional(value: int | None, name: str, minimum: int) -> int | None:
 
 def _complete(given: _Given, standard: Floats, interval: float) -> _Setup:
     """What was not given, chosen from the series."""
-    period = mean_period(standard)
+    known = given.theiler is not None and given.horizon is not None
+    period = 0.0 if known else mean_period(standard)
     lag = given.lag or choose_lag(standard)
     spare = int(min(np.ceil(period), standard.size // 8))
     return _Setup(

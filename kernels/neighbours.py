@@ -11,8 +11,8 @@ import numpy as np
 from kernels.compile import jit
 from kernels.series import Floats, Integers
 
-_LEAF = 12
-"""Vectors compared one by one; smaller leaves cost more in bookkeeping than they save."""
+_LEAF = 32
+"""Vectors of a leaf, compared side by side; smaller ones cost more in bookkeeping than they save."""
 
 
 @jit
@@ -21,17 +21,28 @@ def nearest_apart(
 ) -> tuple[Integers, Floats]:
     """For each reference the closest of the first `limit` vectors more than `theiler` away in time.
 
-    Returns indices (-1 when there is none) and squared Euclidean distances.
+    Returns indices (-1 when there is none) and squared Euclidean distances. Neighbours stay
+    neighbours for a while, so what followed the last winner bounds the search from the start.
     """
     order, points, edges, axes, cuts, children = _build(vectors, limit)
     found = np.empty(references.size, np.int64)
     distances = np.empty(references.size)
     nodes = np.empty(128, np.int64)
     gaps = np.empty(128)
+    squared = np.empty(limit)
     for r in range(references.size):
         i = references[r]
+        state = vectors[i]
         best = np.inf
         winner = -1
+        if r > 0 and found[r - 1] >= 0:
+            guess = found[r - 1] + i - references[r - 1]
+            if 0 <= guess < limit and abs(guess - i) > theiler:
+                best = 0.0
+                for d in range(vectors.shape[1]):
+                    difference = vectors[i, d] - vectors[guess, d]
+                    best += difference * difference
+                winner = guess
         nodes[0] = 0
         gaps[0] = 0.0
         depth = 1
@@ -47,18 +58,19 @@ def nearest_apart(
                 gaps[depth] = offset * offset
                 depth += 1
                 node = near
-            for p in range(edges[node, 0], edges[node, 1]):
-                if abs(order[p] - i) <= theiler:
-                    continue
-                squared = 0.0
-                for d in range(vectors.shape[1]):
-                    difference = vectors[i, d] - points[p, d]
-                    squared += difference * difference
-                if squared < best:
-                    best = squared
-                    winner = order[p]
-                    if best == 0.0:
-                        break
+            first, stop = edges[node, 0], edges[node, 1]
+            leaf = squared[: stop - first]
+            leaf[:] = 0.0
+            for d in range(vectors.shape[1]):
+                value = state[d]
+                column = points[d, first:stop]
+                for p in range(leaf.size):
+                    difference = value - column[p]
+                    leaf[p] += difference * difference
+            for p in range(leaf.size):
+                if leaf[p] < best and abs(order[first + p] - i) > theiler:
+                    best = leaf[p]
+                    winner = order[first + p]
             if best == 0.0:
                 break
         found[r] = winner
@@ -107,7 +119,7 @@ def within_apart(
                     continue
                 squared = 0.0
                 for d in range(vectors.shape[1]):
-                    difference = vectors[i, d] - points[p, d]
+                    difference = vectors[i, d] - points[d, p]
                     squared += difference * difference
                 if squared <= squared_radius:
                     found[used] = order[p]
@@ -156,10 +168,10 @@ def _build(
             edges[used + 1, 0], edges[used + 1, 1] = middle, stop
             used += 2
         node += 1
-    points = np.empty((limit, dimension))
+    points = np.empty((dimension, limit))
     for p in range(limit):
         for d in range(dimension):
-            points[p, d] = vectors[order[p], d]
+            points[d, p] = vectors[order[p], d]
     return order, points, edges, axes, cuts, children
 
 

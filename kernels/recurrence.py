@@ -129,28 +129,28 @@ def _lines(
     found = 0
     for i in range(count - theiler):
         low = i + theiler
-        for j in range(low, count):
-            difference = x[j] - x[i]
-            squared[j] = difference * difference
-        for d in range(1, dimension):
-            shift = d * lag
-            value = x[i + shift]
-            for j in range(low, count):
-                difference = x[j + shift] - value
-                squared[j] += difference * difference
+        row = squared[: count - low]
+        row[:] = 0.0
+        for d in range(dimension):
+            value = x[i + d * lag]
+            others = x[low + d * lag : count + d * lag]
+            for j in range(row.size):
+                difference = others[j] - value
+                row[j] += difference * difference
+        diagonal = open_lines[theiler : theiler + row.size]
         run = 0
-        for j in range(low, count):
-            if squared[j] <= squared_radius:
+        for j in range(row.size):
+            if row[j] <= squared_radius:
                 run += 1
-                open_lines[j - i] += 1
+                diagonal[j] += 1
             else:
                 if run > 0:
                     verticals[run] += 1
                     found += run
                     run = 0
-                if open_lines[j - i] > 0:
-                    diagonals[open_lines[j - i]] += 1
-                    open_lines[j - i] = 0
+                if diagonal[j] > 0:
+                    diagonals[diagonal[j]] += 1
+                    diagonal[j] = 0
         if run > 0:
             verticals[run] += 1
             found += run
