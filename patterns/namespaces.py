@@ -73,6 +73,16 @@ def configure(namespace: Namespace, columns: Mapping[str, Any]) -> dict[str, lis
     return changed
 
 
+def judge(namespace: Namespace, columns: Mapping[str, Any]) -> None:
+    """Whether these columns could be the namespace's; it is not changed. Raises as the others."""
+    stored = Namespace.objects.filter(pk=namespace.pk).first() if namespace.pk else None
+    if stored is not None:
+        _refuse_fixed(
+            stored, {name for name, value in columns.items() if getattr(stored, name) != value}
+        )
+    _check(Namespace(**{"slug": namespace.slug} | dict(columns)))
+
+
 def remove(namespace: Namespace) -> int:
     """Remove a namespace with all it holds; how many patterns that were."""
     with transaction.atomic():
@@ -98,7 +108,7 @@ def _refuse_fixed(namespace: Namespace, changed: set[str]) -> None:
 def _check(namespace: Namespace) -> None:
     """Raises Invalid that names every mistake."""
     try:
-        namespace.clean_fields(exclude=["scaler"])
+        namespace.clean_fields(exclude=["scaler", "tenant"])
     except ValidationError as error:
         raise Invalid(
             FieldError(f"/{name}", text)
