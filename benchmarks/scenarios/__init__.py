@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     latency,
     limited_dispatch,
     priorities,
+    ratelimit,
     throughput,
 )
 
@@ -24,5 +25,6 @@ SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "latency": latency.measure,
     "limited-dispatch": limited_dispatch.measure,
     "priorities": priorities.measure,
+    "ratelimit": ratelimit.measure,
     "throughput": throughput.measure,
 }
