@@ -18,6 +18,7 @@ DEFAULT_CHECKS = (
     _default("database", "database", interval_seconds=10.0, severity=CRITICAL),
     _default("broker", "broker", interval_seconds=10.0, severity=CRITICAL),
     _default("redis", "redis", interval_seconds=10.0),
+    _default("limits", "limits", interval_seconds=10.0),
     _default("coordinator", "coordinator_lease", interval_seconds=5.0, severity=CRITICAL),
     _default("watch", "watch_lease", interval_seconds=10.0),
     # A first start compiles kernels for half a minute before its worker takes a lease.

@@ -1,16 +1,46 @@
-"""Asking about one bucket of a policy: which it is, what it holds, filling it up."""
+"""Asking about single buckets: which it is, what it holds, filling it up.
+
+Nobody's work waits for these answers, so they have more patience with Redis than a decision has,
+and neither open nor mind the process's breaker.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import redis
+from django.conf import settings
 
 from ansf_platform.problems import FieldError
 from ratelimit import policies, pool
 from ratelimit.buckets import Bucket
 from ratelimit.decision import BucketState
 from ratelimit.errors import Invalid
+from ratelimit.limiter import Limiter
 from ratelimit.models import Policy
+from ratelimit.quota import Quota
 from ratelimit.subject import Subject, fields_of
+
+PATIENCE_S = 0.5
+PROBE = Bucket("ansf-probe", "all", Quota(1, 1_000_000, 1))
+
+
+@contextmanager
+def patient(patience_s: float = PATIENCE_S) -> Iterator[Limiter]:
+    """A limiter for one question."""
+    client = redis.Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
+    made = Limiter(client, budget_s=patience_s)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def answers(patience_s: float = PATIENCE_S) -> bool:
+    """Whether Redis decides."""
+    with patient(patience_s) as limiter:
+        return not limiter.peek([PROBE]).degraded
 
 
 def bucket_of(row: Policy, about: Mapping[str, str]) -> Bucket:
@@ -29,12 +59,25 @@ def bucket_of(row: Policy, about: Mapping[str, str]) -> Bucket:
     return bucket
 
 
+def states_of(buckets: Sequence[Bucket]) -> tuple[BucketState, ...] | None:
+    """The states of the buckets; None when Redis cannot be asked."""
+    if not buckets:
+        return ()
+    with patient() as limiter:
+        states = tuple(limiter.peek_many(buckets))
+        return None if limiter.breaker.failures or not settings.REDIS_URL else states
+
+
 def state_of(bucket: Bucket) -> tuple[BucketState, bool]:
     """The bucket's state, and whether it was told without Redis."""
-    decision = pool.limiter().peek([bucket])
-    return decision.per_bucket[0], decision.degraded
+    states = states_of([bucket])
+    if states is None:
+        return pool.limiter().peek_many([bucket])[0], True
+    return states[0], False
 
 
 def reset(bucket: Bucket) -> bool:
     """Fill the bucket up; whether Redis did it."""
-    return pool.limiter().reset([bucket])
+    pool.limiter().alone.forget(bucket)
+    with patient() as limiter:
+        return limiter.reset([bucket])

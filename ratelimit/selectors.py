@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from ansf_platform.accounts.models import Tenant
-from ratelimit import counting, policies, pool
+from ratelimit import asking, counting, policies
 from ratelimit.buckets import Bucket
 from ratelimit.decision import BucketState
 from ratelimit.errors import NotFound
@@ -137,6 +137,14 @@ def view_of(row: Policy, tenant: Tenant | None) -> PolicyView:
     return views([row], tenant)[0]
 
 
+def degraded_percent(rows: Sequence[Policy]) -> float:
+    """How much of what these policies decided in the last minute was decided without Redis."""
+    seen = _seen(rows)
+    degraded = sum(sum(each.degraded) for each in seen)
+    decided = sum(sum(each.allowed) + sum(each.denied) + sum(each.shadowed) for each in seen)
+    return min(100.0, 100.0 * degraded / decided) if decided else 0.0
+
+
 def _busiest(row: Policy, seen: Seen, tenant: Tenant | None) -> list[tuple[str, int, Bucket]]:
     active = policies.of_row(row)
     if row.scope == Policy.Scope.GLOBAL:
@@ -165,11 +173,9 @@ def _may_see(key: str, row: Policy, tenant: Tenant | None) -> bool:
     return named and key.split(":")[1:2] == [str(tenant.pk)]
 
 
-def _peek(buckets: Sequence[Bucket]) -> list[BucketState | None]:
-    if not buckets:
-        return []
-    states: list[BucketState | None] = list(pool.limiter().peek_many(buckets))
-    return states
+def _peek(buckets: Sequence[Bucket]) -> Sequence[BucketState | None]:
+    states = asking.states_of(buckets)
+    return [None] * len(buckets) if states is None else states
 
 
 def _identity(row: Policy) -> str:

@@ -15,6 +15,7 @@ from django.db import DatabaseError
 
 from healthchecks.monitor import State
 from healthchecks.probes import host, rows, stores
+from healthchecks.probes.limits import LIMITS
 from healthchecks.probes.measurement import Measurement, Probe, Subject
 from healthchecks.probes.tcp import TCP
 from healthchecks.probes.web import HTTP
@@ -23,6 +24,7 @@ PROBES: dict[str, Probe] = {
     "database": stores.DATABASE,
     "broker": stores.BROKER,
     "redis": stores.REDIS,
+    "limits": LIMITS,
     "queue_depth": rows.QUEUE_DEPTH,
     "oldest_age": rows.OLDEST_AGE,
     "worker_leases": rows.WORKER_LEASES,
@@ -38,12 +40,13 @@ FIXES = {
     "database": "start the database, or look at DATABASE_URL",
     "broker": "start the broker, or look at BROKER_URL",
     "redis": "start Redis, or look at REDIS_URL",
+    "limits": "start Redis, or look at REDIS_URL",
     "tcp": "start what should listen there, or look at the target",
     "http": "start what should answer there, or look at the target",
 }
 
 
-NEEDS = {"broker": "BROKER_URL", "redis": "REDIS_URL"}
+NEEDS = {"broker": "BROKER_URL", "redis": "REDIS_URL", "limits": "REDIS_URL"}
 
 
 def missing_setting(kind: str) -> str:
