@@ -43,24 +43,7 @@ def follow(standard: Floats, vectors: Floats, pairs: Integers, steps: Integers, 
     # One sample more at the start and two at the end: a cubic needs four around each point.
     padded = np.concatenate([standard[:1], standard, standard[-1:], standard[-1:]])
     shape = (vectors.shape[1], lag)
-    return Curves(steps, *_divergence(padded, pairs, _cubic(shares), steps, shape, BLOCKS))
-
-
-def _cubic(shares: Floats) -> Floats:
-    """Catmull-Rom weights of the four samples around a point `share` of the way past the second.
-
-    A straight line between coarse samples would miss the path by more than neighbours are apart.
-    """
-    s = shares
-    return np.stack(
-        [
-            s * (-0.5 + s * (1.0 - 0.5 * s)),
-            1.0 + s * s * (1.5 * s - 2.5),
-            s * (0.5 + s * (2.0 - 1.5 * s)),
-            s * s * 0.5 * (s - 1.0),
-        ],
-        axis=1,
-    )
+    return Curves(steps, *_divergence(padded, pairs, shares, steps, shape, BLOCKS))
 
 
 def spread_of_neighbourhoods(
@@ -151,12 +134,12 @@ def _determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) -
             squared += difference * difference
         if squared > EXACT:
             used += 1.0
-            step_x = np.log(before[p]) - mean_x
-            step_y = np.log(squared) - mean_y
-            mean_x += step_x / used
-            mean_y += step_y / used
-            var_x += step_x * (np.log(before[p]) - mean_x)
-            cov += step_x * (np.log(squared) - mean_y)
+            now, then = np.log(before[p]), np.log(squared)
+            step = now - mean_x
+            mean_x += step / used
+            mean_y += (then - mean_y) / used
+            var_x += step * (now - mean_x)
+            cov += step * (then - mean_y)
     return cov / var_x if followed >= 16 and var_x > 0.0 else 0.0
 
 
@@ -164,17 +147,17 @@ def _determinism(vectors: Floats, pairs: Integers, before: Floats, later: int) -
 def _divergence(
     padded: Floats,
     pairs: Integers,
-    weights: Floats,
+    shares: Floats,
     steps: Integers,
     shape: tuple[int, int],
     blocks: int,
 ) -> tuple[Floats, Integers]:
     """Per block of pairs and step: the sum of ln distance, and how many distances were not zero.
 
-    `steps` are evenly spaced. The squared differences of two stretches of the series are computed once (and vectorise); the
-    squared distance of two delay vectors is a sum of some of them. Eight squared distances are
-    multiplied before one logarithm is taken: each lies between 1e-26 and about 1e6, so the
-    product neither under- nor overflows.
+    `steps` are evenly spaced. The squared differences of two stretches of the series are computed
+    once (and vectorise); the squared distance of two delay vectors is a sum of some of them.
+    Eight squared distances are multiplied before one logarithm is taken: each lies between 1e-26
+    and about 1e6, so the product neither under- nor overflows.
     """
     dimension, lag = shape
     sums = np.zeros((blocks, steps.size))
@@ -194,12 +177,18 @@ def _divergence(
             # Slices, because an index that could be negative keeps a loop from vectorising.
             one = padded[pairs[p, 0] + 1 : pairs[p, 0] + 1 + length]
             other = padded[pairs[p, 1] : pairs[p, 1] + length + 3]
-            before, here, after, beyond = weights[p, 0], weights[p, 1], weights[p, 2], weights[p, 3]
-            if here == 1.0:
+            share = shares[p]
+            if share == 0.0:
                 for t in range(length):
                     gap = one[t] - other[t + 1]
                     gaps[t] = gap * gap
             else:
+                # Catmull-Rom: a straight line between coarse samples would miss the path by more
+                # than neighbours are apart.
+                before = share * (-0.5 + share * (1.0 - 0.5 * share))
+                here = 1.0 + share * share * (1.5 * share - 2.5)
+                after = share * (0.5 + share * (2.0 - 1.5 * share))
+                beyond = share * share * 0.5 * (share - 1.0)
                 for t in range(length):
                     gap = one[t] - before * other[t] - here * other[t + 1]
                     gap -= after * other[t + 2] + beyond * other[t + 3]

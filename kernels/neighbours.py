@@ -12,7 +12,7 @@ from kernels.compile import jit
 from kernels.series import Floats, Integers
 
 _LEAF = 32
-"""Vectors of a leaf, compared side by side; smaller ones cost more in bookkeeping than they save."""
+"""Vectors of a leaf, compared side by side; smaller leaves cost more bookkeeping than they save."""
 
 
 @jit
@@ -24,7 +24,7 @@ def nearest_apart(
     Returns indices (-1 when there is none) and squared Euclidean distances. Neighbours stay
     neighbours for a while, so what followed the last winner bounds the search from the start.
     """
-    order, points, edges, axes, cuts, children = _build(vectors, limit)
+    order, points, edges, axes, cuts, children, boxes = _build(vectors, limit)
     found = np.empty(references.size, np.int64)
     distances = np.empty(references.size)
     nodes = np.empty(128, np.int64)
@@ -40,7 +40,7 @@ def nearest_apart(
             if 0 <= guess < limit and abs(guess - i) > theiler:
                 best = 0.0
                 for d in range(vectors.shape[1]):
-                    difference = vectors[i, d] - vectors[guess, d]
+                    difference = state[d] - vectors[guess, d]
                     best += difference * difference
                 winner = guess
         nodes[0] = 0
@@ -52,11 +52,19 @@ def nearest_apart(
             if gaps[depth] >= best:
                 continue
             while children[node] >= 0:
-                offset = vectors[i, axes[node]] - cuts[node]
+                offset = state[axes[node]] - cuts[node]
                 near = children[node] + (1 if offset > 0.0 else 0)
-                nodes[depth] = children[node] + (0 if offset > 0.0 else 1)
-                gaps[depth] = offset * offset
-                depth += 1
+                far = 2 * children[node] + 1 - near
+                # From the state to the box around the other half's vectors.
+                gap = 0.0
+                low, high = boxes[far, 0], boxes[far, 1]
+                for d in range(state.size):
+                    beyond = max(low[d] - state[d], state[d] - high[d], 0.0)
+                    gap += beyond * beyond
+                if gap < best:
+                    nodes[depth] = far
+                    gaps[depth] = gap
+                    depth += 1
                 node = near
             first, stop = edges[node, 0], edges[node, 1]
             leaf = squared[: stop - first]
@@ -92,7 +100,7 @@ def within_apart(
     Those of reference r are `found[starts[r]:starts[r + 1]]`: the first ones met in the tree, so
     a full list is an arbitrary, not a nearest, choice.
     """
-    order, points, edges, axes, cuts, children = _build(vectors, limit)
+    order, points, edges, axes, cuts, children, _boxes = _build(vectors, limit)
     starts = np.zeros(references.size + 1, np.int64)
     found = np.empty(references.size * most, np.int64)
     nodes = np.empty(128, np.int64)
@@ -109,7 +117,7 @@ def within_apart(
                 offset = vectors[i, axes[node]] - cuts[node]
                 near = children[node] + (1 if offset > 0.0 else 0)
                 if offset * offset <= squared_radius:
-                    nodes[depth] = children[node] + (0 if offset > 0.0 else 1)
+                    nodes[depth] = 2 * children[node] + 1 - near
                     depth += 1
                 node = near
             for p in range(edges[node, 0], edges[node, 1]):
@@ -131,7 +139,7 @@ def within_apart(
 @jit
 def _build(
     vectors: Floats, limit: int
-) -> tuple[Integers, Floats, Integers, Integers, Floats, Integers]:
+) -> tuple[Integers, Floats, Integers, Integers, Floats, Integers, Floats]:
     """Split at the median of the widest axis until leaves are small or hold equal vectors."""
     dimension = vectors.shape[1]
     room = 4 * (limit // _LEAF + 2)
@@ -140,6 +148,7 @@ def _build(
     axes = np.zeros(room, np.int64)
     cuts = np.zeros(room)
     children = np.full(room, -1, np.int64)
+    boxes = np.empty((room, 2, dimension))
     edges[0, 1] = limit
     used = 1
     node = 0
@@ -147,17 +156,16 @@ def _build(
         start, stop = edges[node, 0], edges[node, 1]
         axis = axes[node]  # 0, but typed: a literal would compile _select twice
         width = 0.0
-        if stop - start > _LEAF:
-            for d in range(dimension):
-                low = high = vectors[order[start], d]
-                for p in range(start + 1, stop):
-                    value = vectors[order[p], d]
-                    if value < low:
-                        low = value
-                    elif value > high:
-                        high = value
-                if high - low > width:
-                    axis, width = d, high - low
+        for d in range(dimension):
+            low = high = vectors[order[start], d]
+            for p in range(start + 1, stop):
+                value = vectors[order[p], d]
+                low = min(low, value)
+                high = max(high, value)
+            boxes[node, 0, d] = low
+            boxes[node, 1, d] = high
+            if high - low > width and stop - start > _LEAF:
+                axis, width = d, high - low
         if width > 0.0:
             middle = (start + stop) // 2
             _select(order, vectors, axis, start, stop - 1, middle)
@@ -172,7 +180,7 @@ def _build(
     for p in range(limit):
         for d in range(dimension):
             points[d, p] = vectors[order[p], d]
-    return order, points, edges, axes, cuts, children
+    return order, points, edges, axes, cuts, children, boxes
 
 
 @jit
