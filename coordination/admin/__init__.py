@@ -7,6 +7,6 @@ count their rows. Everything that changes something leaves an audit entry.
 
 from __future__ import annotations
 
-from coordination.admin import attempts, definitions, fleet, runs, schedules, swarms, tasks
+from coordination.admin import attempts, definitions, fleet, limits, runs, schedules, swarms, tasks
 
-__all__ = ["attempts", "definitions", "fleet", "runs", "schedules", "swarms", "tasks"]
+__all__ = ["attempts", "definitions", "fleet", "limits", "runs", "schedules", "swarms", "tasks"]

@@ -79,7 +79,7 @@ class TaskAdmin(ReadOnly, ScopedAdmin, KeysetAdmin):
             "Execution",
             {"fields": ("attempt", "fence", "claim", "agent_link", "worker_link", "waiting_on")},
         ),
-        ("Limits", {"fields": ("not_before", "deadline", "limit_set", "cancel_requested_at")}),
+        ("Limits", {"fields": ("not_before", "deadline", "policies", "cancel_requested_at")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
@@ -169,6 +169,11 @@ class TaskAdmin(ReadOnly, ScopedAdmin, KeysetAdmin):
     def run_link(self, task: Task) -> str:
         return badges.link("run", task.run_id, task.run)
 
+    @admin.display(description="policies")
+    def policies(self, task: Task) -> str:
+        """What it waits for, and about how long."""
+        return "; ".join(map(_told, selectors.holds_of(task))) or "–"
+
     @admin.display(description="lane")
     def lane_link(self, task: Task) -> str:
         return badges.link("lane", task.lane_id, task.lane)
@@ -180,6 +185,11 @@ class TaskAdmin(ReadOnly, ScopedAdmin, KeysetAdmin):
     @admin.display(description="worker")
     def worker_link(self, task: Task) -> str:
         return badges.link("workernode", task.worker_id, task.worker)
+
+
+def _told(hold: selectors.Hold) -> str:
+    turn = "" if hold.starts_in is None else f", its turn in about {hold.starts_in:,.1f} s"
+    return f"{hold.policy} ({hold.key}): {hold.left} {hold.unit} left{turn}"
 
 
 def _span(start: Any, end: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import Model
@@ -67,6 +68,7 @@ def whole(task: Task) -> dict[str, Any]:
         "agent": names(Agent, [task.agent_id], "name").get(task.agent_id or 0),
         "worker": names(WorkerNode, [task.worker_id], "name").get(task.worker_id or 0),
         "error": last_errors([task.pk]).get(task.pk),
+        "limits": [asdict(hold) for hold in selectors.holds_of(task)],
         "timeline": [
             {"at": event.at, "what": event.what, "detail": event.detail}
             for event in selectors.timeline_of(task)

@@ -57,6 +57,19 @@ TASKS = page_of(TASK_SUMMARY)
 
 EVENT = define("TaskEvent", record({"at": moment(), "what": text(100), "detail": text(10_000)}))
 TASK_ERROR = define("TaskError", record({"type": text(200), "message": {"type": "string"}}))
+TASK_LIMIT = define(
+    "TaskLimit",
+    record(
+        {
+            "policy": text(100),
+            "key": text(1000, description="Whom it is counted for."),
+            "unit": text(20),
+            "left": integer(-(2**53), description="Units left now; below 0 after a settlement."),
+            "next_in": nullable(number(0, 1e9, description="Seconds until there is a unit.")),
+            "starts_in": nullable(number(0, 1e9, description="About when it is its turn.")),
+        }
+    ),
+)
 TASK = define(
     "Task",
     record(
@@ -69,6 +82,7 @@ TASK = define(
             "agent": nullable(text(50)),
             "worker": nullable(text(200)),
             "error": nullable(ref(TASK_ERROR)),
+            "limits": array(ref(TASK_LIMIT), description="What it waits for, until dispatched."),
             "timeline": array(ref(EVENT)),
         }
     ),

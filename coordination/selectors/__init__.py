@@ -1,7 +1,7 @@
 """Reads. The tenant comes first: what belongs to another one does not exist.
 
-`work` reads tasks, `timeline` tells the life of one, `graphs` reads runs, and `overview` what
-waits and who works.
+`work` reads tasks, `timeline` tells the life of one, `graphs` reads runs, `overview` what waits
+and who works, `limits` what waits for which policy.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from coordination.bodies import payload_of, result_of
 from coordination.counters import totals as counters
 from coordination.selectors.graphs import NodeState, RunState, run, run_state
+from coordination.selectors.limits import Hold, LimitQueue, holds_of, limit_queues
 from coordination.selectors.overview import (
     COUNT_BOUND,
     QueueDepth,
@@ -33,8 +34,9 @@ from coordination.selectors.work import (
 
 __all__ = [
     "COUNT_BOUND",
-    "Event", "NodeState", "QueueDepth", "RunState", "SwarmOverview", "WorkerView", "attempts_of",
-    "counters", "dead_letters", "last_definition", "leases", "live_workers", "log_of",
-    "payload_of", "queue_depths", "recent_failures", "result_of", "run", "run_state",
-    "swarm_overview", "task", "tasks", "timeline_of", "wait_for",
+    "Event", "Hold", "LimitQueue", "NodeState", "QueueDepth", "RunState", "SwarmOverview",
+    "WorkerView", "attempts_of", "counters", "dead_letters", "holds_of", "last_definition",
+    "leases", "limit_queues", "live_workers", "log_of", "payload_of", "queue_depths",
+    "recent_failures", "result_of", "run", "run_state", "swarm_overview", "task", "tasks",
+    "timeline_of", "wait_for",
 ]  # fmt: skip

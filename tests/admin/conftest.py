@@ -22,6 +22,7 @@ from coordination.models import (
     Firing,
     Lane,
     Lease,
+    LimitSet,
     Schedule,
     Status,
     Swarm,
@@ -135,6 +136,7 @@ def world(tenant, boss, swarm, definition, task, schedule, token):
     Blob.objects.create(sha256="0" * 64, size=3, data=b"abc")
     nodes = [NodeRequest(name=name, definition="echo") for name in ("a", "b")]
     runs.submit_run("pair", nodes, [EdgeRequest(parent="a", child="b")], tenant=tenant)
+    LimitSet.objects.create(definition=task.definition, swarm=swarm)
     Lease.objects.update_or_create(
         name="coordinator",
         defaults={

@@ -10,7 +10,15 @@ import pytest
 import redis
 
 from ansf_platform.celery import MEMORY, app
-from coordination import TaskRequest, definitions, dispatch, lifecycle, limiting, submit_many
+from coordination import (
+    TaskRequest,
+    definitions,
+    dispatch,
+    lifecycle,
+    limiting,
+    selectors,
+    submit_many,
+)
 from coordination.dispatch import Dispatcher
 from coordination.errors import Limited
 from coordination.models import Agent, Attempt, LimitSet, Status, Swarm, Task
@@ -20,7 +28,7 @@ from coordination.submission import submit
 from ratelimit import policies, pool
 from ratelimit.limiter import Limiter
 from ratelimit.models import Policy
-from tests.coordination.steps import ago, plant, status, worker
+from tests.coordination.steps import ago, get, plant, status, worker
 
 
 @pytest.fixture
@@ -450,3 +458,28 @@ def test_groups_are_found_without_a_walk_through_them(definition, limited, monke
     rounds = [found() for _ in range(2)]
     assert [len(groups) for groups in rounds] == [4, 2]
     assert {group for groups in rounds for group in groups} == wanted
+
+
+def test_a_task_tells_which_policy_it_waits_for_and_about_how_long(dispatcher, limited, tenant):
+    limited({"burst": 1})  # and one each 100 s
+    worker(concurrency=10)
+    ids = many(21)
+    dispatcher.cycle(None)
+
+    [hold] = selectors.holds_of(get(ids[20]))
+    assert (hold.policy, hold.unit) == ("slow", "requests")
+    assert 1900 < hold.starts_in <= 2000
+    [queue] = selectors.limit_queues(tenant)
+    assert (queue.policy, queue.key, queue.waiting) == ("slow", hold.key, 20)
+    assert selectors.holds_of(get(ids[0])) == []
+
+
+def test_places_are_told_as_well(dispatcher, limited, tenant):
+    limited({"unit": "concurrency", "limit": 2, "period_seconds": 30, "burst": None})
+    worker(concurrency=10)
+    ids = many(5)
+    dispatcher.cycle(None)
+
+    [hold] = selectors.holds_of(get(ids[4]))
+    assert (hold.left, hold.next_in, hold.starts_in) == (0, None, None)
+    assert [queue.waiting for queue in selectors.limit_queues(tenant)] == [3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -26,6 +27,7 @@ SWARM_COLUMNS = (
     "paused",
 )
 QUEUE_COLUMNS = ("pool", "priority", "ready", "dispatched", "oldest_ready_seconds")
+LIMIT_COLUMNS = ("policy", "key", "unit", "waiting", "left", "next_in")
 WORKER_COLUMNS = ("worker", "pool", "alive", "slots", "free", "running", "draining", "beat_at")
 LEASE_COLUMNS = ("lease", "holder", "term", "held", "renewed_at")
 
@@ -70,6 +72,8 @@ class Command(console.Command):
             ),
             "\nQueues",
         )
+        if reading["limits"]:
+            _table(self, "\nWaiting for policies", LIMIT_COLUMNS, reading["limits"])
         _table(self, "\nWorkers", WORKER_COLUMNS, reading["workers"])
         _table(self, "\nLeases", LEASE_COLUMNS, reading["leases"])
         screen.table(("counter", "total"), reading["counters"].items(), "\nCounters")
@@ -92,6 +96,7 @@ def read(tenant: Tenant) -> dict[str, Any]:
             {name: getattr(depth, name) for name in QUEUE_COLUMNS}
             for depth in selectors.queue_depths(tenant)
         ],
+        "limits": [asdict(queue) for queue in selectors.limit_queues(tenant)],
         "workers": [_worker(view) for view in selectors.live_workers()],
         "leases": [
             {

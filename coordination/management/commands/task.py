@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -64,8 +65,10 @@ class Command(console.Command):
         timeline = selectors.timeline_of(task)
         whole = shapes.of_task(task)
         bodies = {"payload": selectors.payload_of(task), "result": selectors.result_of(task)}
+        holds = [asdict(hold) for hold in selectors.holds_of(task)]
         if self.screen.as_json:
-            self.screen.json(whole | bodies | {"attempts": attempts, "timeline": timeline})
+            parts = {"attempts": attempts, "timeline": timeline, "limits": holds}
+            self.screen.json(whole | bodies | parts)
             return
         self.screen.fields({k: v for k, v in whole.items() if k not in shapes.TASK_TIMES})
         self.screen.table(
@@ -73,6 +76,9 @@ class Command(console.Command):
             ((event.at, event.what, event.detail) for event in timeline),
             "\nTimeline",
         )
+        if holds:
+            rows = ([*hold.values()] for hold in holds)
+            self.screen.table([*holds[0]], rows, "\nWaits for policies")
         columns = ("number", "outcome", "worker", "wait_ms", "run_ms", "error_message")
         rows = ([attempt[name] for name in columns] for attempt in attempts)
         self.screen.table(columns, rows, "\nAttempts")
