@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from kernels import embedding
 from patterns.errors import wrong
@@ -17,10 +17,8 @@ MAX_SERIES = 1000
 MAX_SAMPLES = 1_000_000
 """Samples of all of them: at 256 each, half a second of work."""
 
-Encode = Callable[[ArrayLike], NDArray[np.float32]]
-
-ENCODERS: Mapping[str, Encode] = {Namespace.Encoder.SEED: embedding.transform}
-DIMENSIONS: Mapping[str, int] = dict.fromkeys(ENCODERS, embedding.DIMENSIONS)
+DIMENSIONS: Mapping[str, int] = dict.fromkeys(sorted(embedding.ENCODERS), embedding.DIMENSIONS)
+"""Of each encoder; which names there are is the kernels' to say."""
 
 
 def encode(namespace: Namespace, series: Sequence[Any]) -> NDArray[np.float32]:
@@ -33,6 +31,6 @@ def encode(namespace: Namespace, series: Sequence[Any]) -> NDArray[np.float32]:
     if total > MAX_SAMPLES:
         raise wrong("/series", f"has {total} samples, at most {MAX_SAMPLES} at once")
     try:
-        return ENCODERS[namespace.encoder](list(series))
+        return embedding.transform(list(series), namespace.encoder)
     except ValueError as error:
         raise wrong("/series", str(error)) from error

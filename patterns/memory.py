@@ -19,14 +19,22 @@ from patterns import backends, encoders, filters, merging, notes, pending
 from patterns.errors import Invalid, NotFound, Refused, wrong
 from patterns.index.snapshot import Found
 from patterns.models import Namespace, Pattern
-from patterns.vectors import Moments, Vectors, comparable, from_bytes, given, scaler_of
+from patterns.vectors import (
+    Moments,
+    Vectors,
+    comparable,
+    from_bytes,
+    given,
+    scaler_bytes,
+    scaler_of,
+)
 
 MAX_ITEMS = 1000
 """Patterns per change: the namespace is locked for about a second at most."""
 MAX_QUERIES = 1000
 MAX_RESULTS = 1000
-FIT_AT = 100
-"""Patterns of an encoded namespace from which a first scaler says something."""
+FIT_AT = (20, 200, 2000)
+"""Patterns of an encoded namespace at which its scaler is learnt by itself; later, by reindex."""
 
 MAX_COUNT = 10**12
 
@@ -76,7 +84,8 @@ def add(
 
     Raises Invalid for what cannot be a pattern here, and Refused when the quota is used up.
     """
-    return add_many(namespace, [NewPattern(vector, series, metadata or {})])[0]
+    noted = {} if metadata is None else metadata
+    return add_many(namespace, [NewPattern(vector, series, noted)])[0]
 
 
 def add_many(namespace: Namespace, items: Sequence[NewPattern]) -> list[Added]:
@@ -92,11 +101,13 @@ def add_many(namespace: Namespace, items: Sequence[NewPattern]) -> list[Added]:
         _refuse_beyond_quota(locked, sum(place.is_new for place in where))
         pending.mark(locked)
         stored = merging.store(locked, raw, counts, metadata, where)
+        before = locked.live
         locked.live += sum(place.is_new for place in where)
-        _tell(locked, stored.values())
-        if locked.encoder and not locked.scaler and locked.live >= FIT_AT:
-            start_anew(locked, refit=True)
         locked.save(update_fields=["changes", "live"])
+        if locked.encoder and any(before < size <= locked.live for size in FIT_AT):
+            start_anew(locked, refit=True)
+        else:
+            _tell(locked, stored.values())
         transaction.on_commit(lambda: backends.of(locked).settle(locked))
     return [
         Added(stored[index].id, not place.is_new, stored[index].count, place.score)
@@ -277,12 +288,14 @@ def _tell(namespace: Namespace, stored: Iterable[merging.Stored]) -> None:
 def start_anew(namespace: Namespace, *, refit: bool = False) -> None:
     """A new generation: no index made before may be used."""
     if refit:
+        if not namespace.encoder:
+            raise wrong("/refit", f"{namespace} has no encoder: vectors are compared as given")
         moments = Moments.of_none(namespace.dimension)
         found = Pattern.objects.filter(namespace=namespace, removed=False)
         for raw in found.order_by().values_list("vector", flat=True).iterator(chunk_size=1000):
             moments.add(from_bytes(bytes(raw), namespace.dimension))
-        scaler = moments.scaler(namespace.scaler_version + 1)
-        namespace.scaler, namespace.scaler_version = scaler.as_bytes(), scaler.version
+        scaler = moments.scaler(namespace.encoder, namespace.scaler_version + 1)
+        namespace.scaler, namespace.scaler_version = scaler_bytes(scaler), scaler.version
     namespace.generation += 1
     namespace.save(update_fields=["generation", "scaler", "scaler_version"])
     backends.of(namespace).rebuild(namespace)

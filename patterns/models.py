@@ -57,7 +57,7 @@ class Namespace(models.Model):
     )
     scaler = models.BinaryField(
         default=b"", blank=True, editable=False,
-        help_text="Mean and deviation of every dimension, float32; empty: as they are.",
+        help_text="Mean and deviation of every dimension, float64; empty: as they are.",
     )  # fmt: skip
     scaler_version = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernels import rows
+from kernels.scaler import Scaler
 from patterns.errors import wrong
 from patterns.models import Namespace
 
@@ -17,9 +18,6 @@ Scores = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
 assert sys.byteorder == "little", "vectors are stored little-endian"  # noqa: S101 - on import
-
-SMALLEST_DEVIATION = 1e-6
-"""A dimension that never varies says nothing; dividing by less would make noise of it."""
 
 
 def from_bytes(raw: bytes, dimension: int) -> Vectors:
@@ -41,25 +39,17 @@ def given(vectors: ArrayLike, namespace: Namespace, field: str = "/vector") -> V
     return matrix
 
 
-@dataclass(frozen=True, slots=True)
-class Scaler:
-    """What makes dimensions of different units comparable: (x - mean) / deviation."""
-
-    version: int
-    mean: Vectors
-    deviation: Vectors
-
-    def as_bytes(self) -> bytes:
-        """Mean, then deviation."""
-        return np.stack([self.mean, self.deviation]).astype(np.float32).tobytes()
-
-
 def scaler_of(namespace: Namespace) -> Scaler | None:
     """The namespace's scaler, if it was ever fitted."""
     if not namespace.scaler:
         return None
-    mean, deviation = from_bytes(bytes(namespace.scaler), namespace.dimension)
-    return Scaler(namespace.scaler_version, mean, deviation)
+    mean, deviation = np.frombuffer(bytes(namespace.scaler)).reshape(2, namespace.dimension)
+    return Scaler(namespace.encoder, namespace.scaler_version, mean, deviation)
+
+
+def scaler_bytes(scaler: Scaler) -> bytes:
+    """Mean, then deviation, in float64."""
+    return np.stack([scaler.mean, scaler.deviation]).tobytes()
 
 
 @dataclass(slots=True)
@@ -88,19 +78,17 @@ class Moments:
         self.mean += step * (size / total)
         self.count = total
 
-    def scaler(self, version: int) -> Scaler:
+    def scaler(self, encoder: str, version: int) -> Scaler:
         """What was learnt. Raises Invalid before two rows were seen."""
         if self.count < 2:  # noqa: PLR2004 - one vector has no deviation
             raise wrong("", "a scaler needs two patterns at least: add some first")
         deviation = np.sqrt(self.squares / self.count)
-        flat = deviation < SMALLEST_DEVIATION * np.maximum(1, np.abs(self.mean))
-        deviation[flat] = 1.0
-        return Scaler(version, self.mean.astype(np.float32), deviation.astype(np.float32))
+        return Scaler(encoder, version, self.mean, deviation, self.count)
 
 
 def comparable(raw: Vectors, namespace: Namespace, scaler: Scaler | None) -> Vectors:
     """Rows as they are compared: scaled, and of length 1 where only directions count."""
-    scaled = raw if scaler is None else (raw - scaler.mean) / scaler.deviation
+    scaled = raw if scaler is None else scaler.apply(raw)
     if namespace.metric == Namespace.Metric.COSINE:
         return rows.unit(scaled)
     return scaled
