@@ -34,7 +34,7 @@ class Said:
             return False
         triples = {*zip(sentence.words, sentence.words[1:], sentence.words[2:], strict=False)}
         same = self.exactly.setdefault(sentence.words, [])
-        if any(sentence.spans <= earlier.spans for earlier in same):
+        if any(sentence.says_no_more_than(earlier) for earlier in same):
             return True
         if self._nearly(sentence, triples):
             return True
@@ -49,7 +49,8 @@ class Said:
                 shared[number] = shared.get(number, 0) + 1
         for number, count in shared.items():
             earlier, size = self.sentences[number]
-            if count >= NEARLY * (len(triples) + size - count) and sentence.spans <= earlier.spans:
+            union = len(triples) + size - count
+            if count >= NEARLY * union and sentence.says_no_more_than(earlier):
                 return True
         return False
 

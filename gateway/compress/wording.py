@@ -17,6 +17,10 @@ _PHRASES: dict[str, Any] = yaml.safe_load(
 _SHORTER: dict[str, str] = _PHRASES["shorter"]
 
 
+_LONGEST_COURTESY = 160
+"""Characters."""
+
+
 def _alternatives(phrases: Iterable[str]) -> str:
     ordered = sorted(phrases, key=len, reverse=True)
     return "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in ordered)
@@ -29,7 +33,10 @@ _LONG = re.compile(rf"\b(?:{_alternatives(_SHORTER)})\b", re.IGNORECASE)
 
 def says_nothing(sentence: Sentence) -> bool:
     """Whether the whole sentence is courtesy."""
-    return _EMPTY.fullmatch(sentence.text.strip()) is not None
+    return (
+        len(sentence.text) <= _LONGEST_COURTESY
+        and _EMPTY.fullmatch(sentence.text.strip()) is not None
+    )
 
 
 def tighten(sentence: Sentence) -> Sentence:
