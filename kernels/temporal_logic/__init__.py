@@ -22,10 +22,11 @@ How it is laid out
 ------------------
 ::
 
-    monitor ─ streaming        verdicts ─ automaton ─ progression        explanation
-        └──────────┬──────────────────────────┴──────────────────────────────┘
-               trace (boundary) ─ formula ─ program ─ windows (compiled)
-                                     └─ grammar ─ tree ─ words     core (shared nodes)
+    monitor ─ network ─ streaming (compiled)     verdicts ─ automaton ─ alphabet     explanation
+       └──────────┴──────────── progression ───────────────────┘                        │
+    ────────────────────── trace (boundary) ─ formula ─ program ─ windows (compiled) ────────────
+                                                 ├─ core (shared nodes)
+                                                 └─ grammar ─ tree ─ words
 """
 
 from __future__ import annotations
@@ -34,11 +35,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.series import Floats
+from kernels.temporal_logic.explanation import Explanation, explain
 from kernels.temporal_logic.formula import Formula, as_formula, parse
+from kernels.temporal_logic.monitor import Monitor, Update
+from kernels.temporal_logic.progression import TooLarge
 from kernels.temporal_logic.trace import Trace, evaluate
+from kernels.temporal_logic.verdicts import Outcome, Verdict, monitorable, outcomes, verdict
 from kernels.temporal_logic.words import FormulaError
 
-__all__ = ["Formula", "FormulaError", "holds", "parse", "robustness", "satisfies"]
+__all__ = [
+    "Explanation",
+    "Formula",
+    "FormulaError",
+    "Monitor",
+    "Outcome",
+    "TooLarge",
+    "Update",
+    "Verdict",
+    "explain",
+    "holds",
+    "monitorable",
+    "outcomes",
+    "parse",
+    "robustness",
+    "satisfies",
+    "verdict",
+]
 
 
 def satisfies(formula: Formula | str, trace: Trace) -> bool:

@@ -44,7 +44,7 @@ class Formula:
         """How many of the columns are signals in arithmetic."""
         return sum(not alone for _, alone in self.columns)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The signals it speaks of, in order of appearance."""
         return tuple(dict.fromkeys(name for name, _ in names_in(self.tree)))
@@ -59,7 +59,7 @@ class Formula:
         """The node of the whole."""
         return self.pool.translate(self.tree)
 
-    @property
+    @cached_property
     def horizon(self) -> int | None:
         """Samples ahead that a value may depend on; None when without a bound."""
         return self.pool.horizon(self.root)

@@ -31,6 +31,8 @@ CHUNK = 4096
 """Longer chunks are taken in pieces, so that the memory does not grow with them."""
 
 _ENDLESS = 1 << 60
+_NOTHING: Floats = np.zeros(0)
+_NOTHING.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Monitor:
         self._state = self._network.rest.copy()
         self._weights = np.zeros(0) if self._skeleton is None else self._skeleton.start.copy()
         self._steps = 0
+        self._clock = np.zeros(2, np.int64)
         self._first = 0.0
         self._finished = False
 
@@ -111,18 +114,20 @@ class Monitor:
         signals = as_rows(self.formula, chunk, minimum=0)
         literals = run(self.formula, self._program, signals)
         position = max(0, self._steps - self.horizon)
-        values = []
-        for start in range(0, literals.shape[1], CHUNK):
-            piece = np.ascontiguousarray(literals[:, start : start + CHUNK])
-            values.append(self._advance(piece, _ENDLESS))
-        robustness = np.concatenate(values) if values else np.zeros(0)
-        lower, upper = self.bounds() if self.intervals else (np.zeros(0), np.zeros(0))
-        return Update(position, robustness, lower, upper)
+        if literals.shape[1] <= CHUNK:
+            robustness = self._advance(literals, _ENDLESS)
+        else:
+            pieces = range(0, literals.shape[1], CHUNK)
+            robustness = np.concatenate(
+                [self._advance(literals[:, at : at + CHUNK].copy(), _ENDLESS) for at in pieces]
+            )
+        lower, upper = self.bounds() if self.intervals else (_NOTHING, _NOTHING)
+        return Update(position if self._bounded else 0, robustness, lower, upper)
 
     def finish(self) -> Update:
         """The values of the positions still open, if the trace ends here: windows are cut."""
         position = max(0, self._steps - self.horizon) if self._bounded else 0
-        values = np.zeros(0)
+        values = _NOTHING
         if self._steps and not self._finished:
             weights, end = self._weights, self._steps
             values = self._advance(np.zeros((len(self._network.literals), self.horizon)), end)
@@ -133,11 +138,21 @@ class Monitor:
                 )
                 self._first = float(values[0])
         self._finished = True
-        return Update(position, values, np.zeros(0), np.zeros(0))
+        return Update(position, values, _NOTHING, _NOTHING)
 
     def bounds(self) -> tuple[Floats, Floats]:
         """The lowest and highest values the open positions may still get (see `Update`)."""
-        return self._bound(-np.inf), self._bound(np.inf)
+        network = self._network
+        self._clock[:] = self._steps, _ENDLESS
+        size = len(network.literals), self.horizon
+        ahead = streaming.outlook(network.code, network.outputs, size, self._state, self._clock)
+        skip = max(0, self.horizon - self._steps)
+        if self._skeleton is None:
+            return ahead[0, 0, skip:], ahead[1, 0, skip:]
+        low, high = self._weights.copy(), self._weights.copy()
+        _spread(self._skeleton, low, ahead[0], skip)
+        _spread(self._skeleton, high, ahead[1], skip)
+        return low[self._skeleton.empty].reshape(1), high.max(keepdims=True)
 
     @property
     def verdict(self) -> Outcome:
@@ -154,40 +169,23 @@ class Monitor:
 
     def _advance(self, literals: Floats, end: int) -> Floats:
         """Run on; the values of positions that became final (none without a bound)."""
-        rows = self._rows(self._state, literals, end)
-        skip = min(literals.shape[1], max(0, self.horizon - self._steps))
-        before = self._steps
-        self._steps += literals.shape[1]
+        network, count = self._network, literals.shape[1]
+        self._clock[:] = self._steps, end
+        rows = streaming.advance(network.code, network.outputs, literals, self._state, self._clock)
+        skip = min(count, max(0, self.horizon - self._steps))
         if self._skeleton is not None:
-            self._spread(self._weights, rows, skip)
-            return np.zeros(0)
-        values = rows[self._network.outputs[0], skip:].copy()
-        if before <= self.horizon < before + literals.shape[1]:
-            self._first = float(values[0])
+            _spread(self._skeleton, self._weights, rows, skip)
+            values = _NOTHING
+        else:
+            values = rows[0, skip:]
+            if self._steps <= self.horizon < self._steps + count:
+                self._first = float(values[0])
+        self._steps += count
         return values
 
-    def _rows(self, state: Floats, literals: Floats, end: int) -> Floats:
-        work = np.empty((self._network.code.shape[0], literals.shape[1]))
-        clock = np.array([self._steps, end])
-        streaming.stream(self._network.code, literals, state, clock, work)
-        return work
 
-    def _spread(self, weights: Floats, rows: Floats, skip: int) -> None:
-        if self._skeleton is not None:
-            skeleton = self._skeleton
-            needed = self._network.outputs[skeleton.needed]
-            streaming.spread(weights, skeleton.terms, needed, rows, (skip, rows.shape[1]))
-
-    def _bound(self, margin: float) -> Floats:
-        """What the open positions become when every comparison to come has this margin."""
-        ahead = np.full((len(self._network.literals), self.horizon), margin)
-        skip = min(self.horizon, max(0, self.horizon - self._steps))
-        rows = self._rows(self._state.copy(), ahead, _ENDLESS)
-        if self._skeleton is None:
-            return rows[self._network.outputs[0], skip:].copy()
-        weights = self._weights.copy()
-        self._spread(weights, rows, skip)
-        return np.array([weights[self._skeleton.empty] if margin < 0 else weights.max()])
+def _spread(skeleton: _Skeleton, weights: Floats, rows: Floats, skip: int) -> None:
+    streaming.spread(weights, skeleton.terms, skeleton.needed, rows, skip)
 
 
 def _skeleton(pool: Pool, root: int) -> tuple[_Skeleton, list[int]]:

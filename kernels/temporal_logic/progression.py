@@ -29,6 +29,10 @@ class Term(NamedTuple):
     kept: Cube
 
 
+MAX_WORK = 1_000_000
+"""Pairs of terms joined or compared (some seconds): building cannot be interrupted, so it must be bounded."""
+
+
 class TooLarge(ValueError):
     """A formula whose automaton exceeds the limits."""
 
@@ -41,7 +45,8 @@ class Progression:
         self.is_literal = is_literal
         self.limit = limit
         self._terms: dict[int, tuple[Term, ...]] = {}
-        self._of_cubes: dict[Cube, tuple[Term, ...]] = {}
+        self._of_cubes: dict[tuple[int, ...], tuple[Term, ...]] = {}
+        self._work = 0
 
     def explore(self, root: int) -> dict[Cube, tuple[Term, ...]]:
         """Every cube that can be reached from the root's, with its terms."""
@@ -54,7 +59,11 @@ class Progression:
                 continue
             found[cube] = self._cube(cube)
             waiting += [term.later for term in found[cube]]
-            self._refuse_above(len(found), "sets of obligations")
+            if len(found) > self.limit:
+                raise TooLarge(
+                    f"the formula needs more than {self.limit} sets of obligations; shorten its "
+                    "intervals or judge its parts one by one"
+                )
         return found
 
     def ends_well(self, cube: Cube) -> bool:
@@ -67,20 +76,16 @@ class Progression:
             return (all if row.kind == "and" else any)(self._at_end(part) for part in row.operands)
         return row.kind == "true" or (row.kind in {"G", "R"} and not self.is_literal(node))
 
-    def _refuse_above(self, count: int, what: str) -> None:
-        if count > self.limit:
-            raise TooLarge(
-                f"the formula needs more than {self.limit} {what}; shorten its intervals or "
-                "judge its parts one by one"
-            )
-
     def _cube(self, cube: Cube) -> tuple[Term, ...]:
-        if cube not in self._of_cubes:
-            terms: tuple[Term, ...] = (Term(frozenset(), frozenset(), frozenset()),)
-            for node in sorted(cube):
-                terms = self._both(terms, self._progress(node))
-            self._of_cubes[cube] = terms
-        return self._of_cubes[cube]
+        """All of its nodes at once; cubes with equal beginnings share the work."""
+        return self._first(tuple(sorted(cube)))
+
+    def _first(self, nodes: tuple[int, ...]) -> tuple[Term, ...]:
+        if not nodes:
+            return (Term(frozenset(), frozenset(), frozenset()),)
+        if nodes not in self._of_cubes:
+            self._of_cubes[nodes] = self._both(self._first(nodes[:-1]), self._progress(nodes[-1]))
+        return self._of_cubes[nodes]
 
     def _progress(self, node: int) -> tuple[Term, ...]:
         if node not in self._terms:
@@ -132,7 +137,7 @@ class Progression:
         return self._without_dominated({*first, *second})
 
     def _both(self, first: tuple[Term, ...], second: tuple[Term, ...]) -> tuple[Term, ...]:
-        self._refuse_above(len(first) * len(second) // 16, "ways to go on")
+        self._count(len(first) * len(second))
         return self._without_dominated(
             {
                 Term(a.now | b.now, self.strongest(a.later | b.later), a.kept | b.kept)
@@ -145,10 +150,19 @@ class Progression:
         """Terms that ask for no more than another and keep no less make that one superfluous."""
         kept: list[Term] = []
         for term in sorted(terms, key=_size):
+            self._count(len(kept))
             if not any(self._dominates(other, term) for other in kept):
                 kept = [other for other in kept if not self._dominates(term, other)]
                 kept.append(term)
         return tuple(kept)
+
+    def _count(self, pairs: int) -> None:
+        self._work += pairs
+        if self._work > MAX_WORK:
+            raise TooLarge(
+                "the parts of the formula can be fulfilled together in too many ways; judge them "
+                "one by one"
+            )
 
     def _dominates(self, better: Term, term: Term) -> bool:
         return (
@@ -159,7 +173,7 @@ class Progression:
 
     def follows(self, strong: Cube, weak: Cube) -> bool:
         """Whether a cube's obligations include another's, as far as one can see at once."""
-        return all(
+        return strong >= weak or all(
             wanted in strong or any(self._implies(node, wanted) for node in strong)
             for wanted in weak
         )

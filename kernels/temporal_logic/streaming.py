@@ -51,6 +51,34 @@ def stream(
 
 
 @jit
+def advance(
+    program: Integers, outputs: Integers, literals: Floats, state: Floats, clock: Integers
+) -> Floats:
+    """Run a chunk; the rows of `outputs`, shape (outputs, samples). Moves `state`, not `clock`."""
+    work = np.empty((program.shape[0], literals.shape[1]))
+    stream(program, literals, state, clock, work)
+    found = np.empty((outputs.size, literals.shape[1]))
+    for k in range(outputs.size):
+        found[k] = work[outputs[k]]
+    return found
+
+
+@jit
+def outlook(
+    program: Integers, outputs: Integers, literals: tuple[int, int], state: Floats, clock: Integers
+) -> Floats:
+    """The outputs at the next samples when every literal is -inf, and when it is inf.
+
+    `literals` = (how many, for how many samples); shape (2, outputs, samples).
+    """
+    found = np.empty((2, outputs.size, literals[1]))
+    for way in range(2):
+        unknown = np.full(literals, np.inf if way == 1 else -np.inf)
+        found[way] = advance(program, outputs, unknown, state.copy(), clock)
+    return found
+
+
+@jit
 def _combine(a: Floats, b: Floats, out: Floats, minimum: bool) -> None:  # noqa: FBT001
     for i in range(out.size):
         x = a[i]
@@ -217,16 +245,14 @@ def _behind(work: Floats, line: Integers, state: Floats, clock: Integers) -> Non
 
 
 @jit
-def spread(
-    weights: Floats, terms: Integers, needed: Integers, values: Floats, span: tuple[int, int]
-) -> None:
-    """Move the weight of every cube on by the samples of `span`, along its terms.
+def spread(weights: Floats, terms: Integers, needed: Integers, values: Floats, skip: int) -> None:
+    """Move the weight of every cube on by the samples after `skip`, along its terms.
 
     A term (from, to, begin, end) carries min(weight, the values of rows needed[begin:end]); a
     cube weighs the most that is carried to it.
     """
     later = np.empty_like(weights)
-    for i in range(span[0], span[1]):
+    for i in range(skip, values.shape[1]):
         later[:] = -np.inf
         for t in range(terms.shape[0]):
             value = weights[terms[t, 0]]

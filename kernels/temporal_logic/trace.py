@@ -52,10 +52,10 @@ def atoms_truth(formula: Formula, trace: Trace) -> NDArray[np.bool_]:
 def as_rows(formula: Formula, trace: Trace, minimum: int = 1) -> Floats:
     """Shape (columns, samples); bare booleans as ±inf. Signals in arithmetic may be infinite."""
     signals = trace if isinstance(trace, Mapping) else _by_name(formula, trace, minimum)
-    missing = [name for name in formula.names if name not in signals]
-    if missing:
+    if any(name not in signals for name in formula.names):
+        missing = next(name for name in formula.names if name not in signals)
         raise ValueError(
-            f"the trace has no signal {missing[0]!r}; it has {_some(signals)}, and the formula "
+            f"the trace has no signal {missing!r}; it has {_some(signals)}, and the formula "
             f"speaks of {_some(formula.names)}"
         )
     if not formula.columns:
@@ -64,13 +64,15 @@ def as_rows(formula: Formula, trace: Trace, minimum: int = 1) -> Floats:
     length = rows[0].size
     if length < minimum:
         raise ValueError("the trace is empty; at least one sample is needed")
+    if len(rows) == 1:
+        return rows[0].reshape(1, length)
     for row, (name, _) in zip(rows, formula.columns, strict=True):
         if row.size != length:
             raise ValueError(
                 f"{name} has {row.size} samples and {next(iter(formula.columns))[0]} has "
                 f"{length}; all signals are to be of one length"
             )
-    return rows[0].reshape(1, length) if len(rows) == 1 else np.stack(rows)
+    return np.stack(rows)
 
 
 def _row(values: ArrayLike, name: str, alone: bool) -> Floats:  # noqa: FBT001

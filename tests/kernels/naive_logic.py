@@ -55,12 +55,16 @@ def truth(node, signals, n):
     """±inf at each position."""
 
     def leaf(node, t):
-        if isinstance(node, Proposition):
-            return math.inf if signals[node.name][t] > 0 else -math.inf
-        left, right = expression(node.left, signals, t), expression(node.right, signals, t)
-        return math.inf if _SIGNS[node.operator](left, right) else -math.inf
+        return truth_of_leaf(node, signals, t)
 
     return [evaluate(node, t, n, leaf) for t in range(n)]
+
+
+def truth_of_leaf(node, signals, t):
+    if isinstance(node, Proposition):
+        return math.inf if signals[node.name][t] > 0 else -math.inf
+    left, right = expression(node.left, signals, t), expression(node.right, signals, t)
+    return math.inf if _SIGNS[node.operator](left, right) else -math.inf
 
 
 def robustness(node, signals, n):
@@ -73,19 +77,47 @@ def robustness(node, signals, n):
     return [evaluate(node, t, n, leaf) for t in range(n)]
 
 
-def evaluate(node, t, n, leaf):  # noqa: C901, PLR0911, PLR0912 - one case for each operator
+def on_lasso(node, signals, start):
+    """Truth at position 0 of the endless word that goes on from its end at `start`."""
+    n = len(next(iter(signals.values())))
+    known = {}
+
+    def leaf(node, t):
+        return truth_of_leaf(node, signals, place(t))
+
+    def place(t):
+        return t if t < n else start + (t - start) % (n - start)
+
+    def value(node, t):
+        key = id(node), place(t)
+        if key not in known:
+            known[key] = step(node, place(t), math.inf, leaf, value, 2 * n)
+        return known[key]
+
+    return value(node, 0) > 0
+
+
+def evaluate(node, t, n, leaf):
     """The value of a node at position t of n."""
+    known = {}
 
-    def at(part, position):
-        return evaluate(part, position, n, leaf)
+    def value(node, t):
+        if (id(node), t) not in known:
+            known[id(node), t] = step(node, t, n, leaf, value, n)
+        return known[id(node), t]
 
+    return value(node, t)
+
+
+def step(node, t, n, leaf, at, far):  # noqa: C901, PLR0911, PLR0912 - one case for each operator
+    """A node from its operands' values; `far` stands for a missing upper bound."""
     if isinstance(node, Truth):
         return math.inf if node.value else -math.inf
     if isinstance(node, Proposition | Comparison):
         return leaf(node, t)
     assert isinstance(node, Operation)
     kind, parts = node.kind, node.operands
-    low, high = node.low, n if node.high is None else node.high
+    low, high = node.low, far + node.low if node.high is None else node.high
     ahead = [k for k in range(t + low, t + high + 1) if k < n]
     behind = [k for k in range(t - low, t - high - 1, -1) if k >= 0]
     match kind:
