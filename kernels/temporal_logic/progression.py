@@ -30,7 +30,7 @@ class Term(NamedTuple):
 
 
 MAX_WORK = 1_000_000
-"""Pairs of terms joined or compared (some seconds): building cannot be interrupted, so it must be bounded."""
+"""Pairs of terms joined or compared (some seconds): building cannot be interrupted."""
 
 
 class TooLarge(ValueError):
