@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -15,6 +15,12 @@ LARGEST_DIMENSION = 4096
 LARGEST_QUOTA = 1_000_000
 DEFAULT_QUOTA = 100_000
 DEFAULT_THRESHOLD = 0.98
+
+
+SETTINGS = (
+    "tenant", "slug", "description", "dimension", "encoder", "metric", "backend", "quota",
+    "dedup_threshold", "revision",
+)  # fmt: skip
 
 
 class Namespace(models.Model):
@@ -77,6 +83,12 @@ class Namespace(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Store the settings; what is counted is written under the row's lock, and named."""
+        if not self._state.adding and options.get("update_fields") is None:
+            options["update_fields"] = SETTINGS
+        super().save(*args, **options)
 
 
 class Pattern(models.Model):

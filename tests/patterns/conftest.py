@@ -32,3 +32,14 @@ def make(tenant):
 @pytest.fixture
 def random():
     return np.random.default_rng(3)
+
+
+def pytest_collection_modifyitems(items):
+    """pgvector is a part of PostgreSQL: on SQLite there is nothing to skip, either."""
+    items[:] = [
+        item
+        for item in items
+        if not getattr(item, "callspec", None)
+        or (item.callspec.params.get("db"), item.callspec.params.get("backend"))
+        != ("sqlite", "pgvector")
+    ]
