@@ -13,9 +13,10 @@ Every figure is taken from the standardised series, so units, scale and offset c
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from timeit import default_timer
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,15 +32,20 @@ from kernels.entropy import (
     sample_entropy,
 )
 from kernels.fractal import dfa, hurst_rs
-from kernels.lyapunov import STRANGERS, Lyapunov, lyapunov_kantz, lyapunov_rosenstein
-from kernels.periodicity import Periodicity, find_periodicity
+from kernels.judging import FEWEST_RETURNS, Verdict, classify
+from kernels.lyapunov import Lyapunov, lyapunov_kantz, lyapunov_rosenstein
+from kernels.measures import measure
+from kernels.periodicity import find_periodicity
 from kernels.recurrence import Recurrence, recurrence
+from kernels.report import Cost, Kind, Report
+from kernels.reuse import Kept, digest
 from kernels.series import Floats, as_series, standardise
 from kernels.settling import Settling, find_settling
 from kernels.surrogates import shuffle_phases, surrogates
 
 __all__ = [
     "CorrelationDimension",
+    "Cost",
     "Kind",
     "Lyapunov",
     "Recurrence",
@@ -67,62 +73,16 @@ Mode = Literal["fast", "normal", "deep"]
 SHORTEST = 64
 """Below this no class can be told from another; `analyze` refuses."""
 
-FEWEST_RETURNS = 12
-"""Fewer passes through the middle, and a smooth series may be anything."""
-
 ROUGH = 0.8
 """Permutation entropy above which neighbouring samples are in no smooth order."""
 
-_REFERENCES = {"fast": 600, "normal": 4000, "deep": 20_000}
+_REFERENCES = {"fast": 400, "normal": 4000, "deep": 20_000}
 _LONGEST = {"fast": 4096, "normal": 50_000, "deep": 200_000}
 _SURROGATES = 19
 """With 19 surrogates, being the most extreme has p = 1/20."""
 
-
-class Kind(StrEnum):
-    """The classes, as in the literature on nonlinear dynamics."""
-
-    POINT = "POINT"
-    LIMIT_CYCLE = "LIMIT_CYCLE"
-    QUASI_PERIODIC = "QUASI_PERIODIC"
-    STRANGE = "STRANGE"
-    STOCHASTIC = "STOCHASTIC"
-    UNKNOWN = "UNKNOWN"
-
-
-Verdict = tuple[Kind, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One series judged. Exponent, interval and fit window are in the time unit of the caller.
-
-    `exponent` is None when none could be measured (noise, drift); `evidence` holds sentences in
-    the order in which they decided; `measures` the figures that they quote.
-    """
-
-    kind: Kind
-    mode: str
-    samples: int
-    sample_interval: float
-    exponent: float | None
-    exponent_low: float | None
-    exponent_high: float | None
-    fit_window: tuple[float, float] | None
-    entropy: float
-    lag: int
-    dimension: int
-    evidence: tuple[str, ...]
-    measures: dict[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types only; no NaN or infinity occurs."""
-        return {
-            **asdict(self),
-            "kind": self.kind.value,
-            "fit_window": list(self.fit_window) if self.fit_window else None,
-            "evidence": list(self.evidence),
-        }
+REPORTS: Kept[Report] = Kept(256)
+"""The latest reports; a report is a few kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,33 +93,53 @@ class _Exponent:
     window: tuple[float, float] | None = None
 
 
-def analyze(x: ArrayLike, mode: Mode = "normal", sample_interval: float = 1.0) -> Report:
+def analyze(
+    x: ArrayLike,
+    mode: Mode = "normal",
+    sample_interval: float = 1.0,
+    *,
+    reuse: bool = True,
+    clock: Callable[[], float] = default_timer,
+) -> Report:
     """Classify a series of at least 64 finite samples taken every `sample_interval` time units.
 
-    "fast" looks at the last 4 096 samples through 600 references, "normal" at 50 000 through
-    4 000, "deep" at 200 000 through 20 000 and adds a test against phase-shuffled surrogates.
-    Raises ValueError for NaN, infinity, other shapes, too few samples, or an unknown mode.
+    "fast" looks at the last 4 096 samples through 400 references, "normal" at 50 000 through
+    4 000 and adds dimension, recurrence and entropies, "deep" at 200 000 through 20 000 and adds
+    a test against phase-shuffled surrogates. The same series, in whatever unit, is analysed once
+    while its report is among the latest 256, unless `reuse` is off. Raises ValueError for NaN,
+    infinity, other shapes, too few samples, or an unknown mode.
     """
+    begun = clock()
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}; choose one of {', '.join(get_args(Mode))}")
     if not (np.isfinite(sample_interval) and sample_interval > 0):
         raise ValueError(f"sample_interval is {sample_interval}; pass a positive time per sample")
     series = as_series(x, minimum=SHORTEST)[-_LONGEST[mode] :]
     standard = standardise(series)
-    lag = choose_lag(series)
-    entropy = permutation_entropy(series, fitting_order(series.size), 1)
+    key = digest(standard, mode, float(sample_interval))
+    known = REPORTS.get(key) if reuse else None
+    if known is not None:
+        cost = replace(known.cost, seconds=clock() - begun, reused=True)
+        return replace(known, measures=dict(known.measures), cost=cost)
+    report = _judge(standard, mode, float(sample_interval))
+    REPORTS.put(key, replace(report, measures=dict(report.measures)))
+    return replace(report, cost=replace(report.cost, seconds=clock() - begun))
+
+
+def _judge(standard: Floats, mode: Mode, sample_interval: float) -> Report:
     blank = Report(
         kind=Kind.UNKNOWN,
         mode=mode,
-        samples=int(series.size),
-        sample_interval=float(sample_interval),
+        samples=int(standard.size),
+        sample_interval=sample_interval,
         exponent=None,
         exponent_low=None,
         exponent_high=None,
         fit_window=None,
-        entropy=entropy,
-        lag=lag,
+        entropy=permutation_entropy(standard, fitting_order(standard.size), 1),
+        lag=choose_lag(standard),
         dimension=1,
+        correlation_dimension=None,
         evidence=(),
         measures={},
     )
@@ -222,9 +202,11 @@ def _judge_motion(blank: Report, settling: Settling, standard: Floats) -> Report
         "r_squared": estimate.r_squared,
         "pairs": float(estimate.pairs),
     }
-    kind, evidence = _classify(cycle, estimate, _returns(settling, blank.entropy))
+    kind, evidence = classify(cycle, estimate, _returns(settling, blank.entropy))
     if blank.mode == "deep":
         kind, evidence = _against_surrogates(kind, evidence, standard, estimate, measures)
+    if blank.mode != "fast":
+        measures |= measure(standard, estimate, blank.sample_interval, deep=blank.mode == "deep")
     exponent = _exponent_of(kind, estimate)
     return replace(
         blank,
@@ -234,8 +216,10 @@ def _judge_motion(blank: Report, settling: Settling, standard: Floats) -> Report
         exponent_high=exponent.high,
         fit_window=exponent.window,
         dimension=estimate.dimension,
+        correlation_dimension=measures.get("correlation_dimension"),
         evidence=evidence,
         measures=measures,
+        cost=Cost(0.0, references=min(standard.size, _REFERENCES[blank.mode])),
     )
 
 
@@ -252,68 +236,6 @@ def _exponent_of(kind: Kind, estimate: Lyapunov) -> _Exponent:
         return _Exponent()
     window = (estimate.fit_start, estimate.fit_stop)
     return _Exponent(estimate.exponent, estimate.low, estimate.high, window)
-
-
-def _classify(cycle: Periodicity, estimate: Lyapunov, returns: int) -> Verdict:
-    parting = _parts(estimate) and not (cycle.far >= 0.97 and estimate.rise < 0.7)
-    regular = _regular(cycle, parting=parting)
-    if regular:
-        return regular
-    repeats = _repeats(cycle)
-    parts = (
-        f"neighbours part exponentially: {estimate.rise:.1f} nats, R^2 {estimate.r_squared:.3f}",
-        f"determinism {estimate.determinism:.2f}",
-    )
-    if parting:
-        return Kind.STRANGE, parts
-    if cycle.far >= 0.5 and cycle.near - cycle.far < 0.05 and estimate.determinism < 0.3:
-        return Kind.LIMIT_CYCLE, (repeats, "the rest is noise")
-    if returns < FEWEST_RETURNS:
-        return Kind.UNKNOWN, (f"it returns only {returns} times; pass a longer series",)
-    if estimate.determinism >= 0.5 and cycle.far < 0.5 and estimate.problem != STRANGERS:
-        return Kind.STRANGE, (
-            f"close states stay close ({parts[1]}), yet nothing repeats",
-            f"the exponent is not certain: {estimate.problem or 'its interval is wide'}",
-        )
-    if estimate.determinism < 0.35 and cycle.far < 0.5 and estimate.rise < 0.9:
-        return Kind.STOCHASTIC, (
-            f"the future does not depend on the state ({parts[1]})",
-            estimate.problem or "neighbours do not part exponentially",
-        )
-    return Kind.UNKNOWN, ("the evidence points in no single direction", repeats, *parts)
-
-
-def _regular(cycle: Periodicity, *, parting: bool) -> Verdict | None:
-    """A torus if several tones hold the power and share no fundamental; a cycle if it repeats.
-
-    Exponential growth stands against either unless the regularity is nearly perfect: slow drift
-    between almost equal cycles also looks exponential for a while.
-    """
-    repeats = _repeats(cycle)
-    several = cycle.lines >= 2 and not cycle.commensurate and cycle.line_power >= 0.97
-    if several and (cycle.line_power >= 0.995 or not parting):
-        tones = f"{cycle.lines} tones hold {cycle.line_power:.1%} of the power"
-        return Kind.QUASI_PERIODIC, (tones, "they are not harmonics of one", repeats)
-    lasting = cycle.far - 0.05 <= cycle.near
-    if lasting and (cycle.far >= 0.999 or (cycle.far >= 0.97 and not parting)):
-        return Kind.LIMIT_CYCLE, (repeats,)
-    return None
-
-
-def _repeats(cycle: Periodicity) -> str:
-    return f"one period explains {cycle.near:.1%} at once and {cycle.far:.1%} far later"
-
-
-def _parts(estimate: Lyapunov) -> bool:
-    """Whether the growth is surely positive, and long and straight enough to be exponential.
-
-    A short rise is believed only if close states stay close; a longer, straighter one also in
-    a noisy series, where the noise hides the memory of small distances.
-    """
-    if estimate.exponent is None or estimate.low is None or estimate.low <= 0:
-        return False
-    remembered = estimate.determinism >= 0.5 and estimate.rise >= 0.5 and estimate.r_squared >= 0.98
-    return remembered or (estimate.rise >= 0.7 and estimate.r_squared >= 0.99)
 
 
 def _against_surrogates(

@@ -62,13 +62,16 @@ def _wander(x: Floats, frequencies: Floats) -> Floats:
         mean_n = (steps + 1) / 2
         sum_d = sum_nd = sum_dd = 0.0
         for n in range(1, steps + 1):
-            total = 0.0
+            later_p, later_q = p[n : n + kept], q[n : n + kept]
+            # Two sums, because each addition to one waits for the last.
+            total = other = 0.0
             for j in range(kept):
-                dp = p[j + n] - p[j]
-                dq = q[j + n] - q[j]
-                total += dp * dp + dq * dq
+                dp = later_p[j] - p[j]
+                dq = later_q[j] - q[j]
+                total += dp * dp
+                other += dq * dq
             # What oscillates with a known amplitude is no wandering.
-            moved = total / kept - mean * mean * (1 - np.cos(n * c)) / (1 - np.cos(c))
+            moved = (total + other) / kept - mean * mean * (1 - np.cos(n * c)) / (1 - np.cos(c))
             sum_d += moved
             sum_dd += moved * moved
             sum_nd += (n - mean_n) * moved

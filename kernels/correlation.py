@@ -36,7 +36,10 @@ STEP = 0.1
 MOST_REFERENCES = 2000
 """Vectors compared with all others, unless radii are given; more only cost time."""
 
-_COARSE = 128
+DEPTH = 10.0
+"""Nats below the largest radius that are looked at."""
+
+_COARSE = 48
 """References for a first look at which radii matter."""
 
 
@@ -115,12 +118,12 @@ def _search(
     standard: Floats, shape: tuple[int, int, int], references: Integers, period: float
 ) -> CorrelationDimension:
     """Radii between the two bounds of the share of pairs, then the straight part among them."""
-    coarse = np.exp(np.arange(np.log(1e-6), np.log(20.0), STEP))
+    coarse = np.exp(np.arange(np.log(1e-6), np.log(20.0), 2 * STEP))
     few = references[:: max(1, references.size // _COARSE)]
     shares = correlation_sums(standard, shape, few, coarse)
-    top = min(int(np.searchsorted(shares, LARGEST_SHARE)) + 1, coarse.size - 1)
-    bottom = max(0, top - 100)
-    radii = coarse[bottom : top + 1]
+    # The first look is rough, so one step more; pairs further apart cost most of the time.
+    top = np.log(coarse[min(int(np.searchsorted(shares, LARGEST_SHARE)) + 1, coarse.size - 1)])
+    radii = np.exp(np.arange(top - DEPTH, top, STEP))
     sums = correlation_sums(standard, shape, references, radii)
     pairs = references.size * standard.size / (2 if references.size == standard.size else 1)
     enough = sums >= min(FEWEST_ENCOUNTERS * period / pairs, LARGEST_SHARE / 3)

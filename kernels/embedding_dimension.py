@@ -20,7 +20,7 @@ from kernels.series import Floats, Integers, as_count, as_series, standardise
 
 DimensionMethod = Literal["cao", "false_neighbours"]
 
-ENOUGH = 0.95
+ENOUGH = 0.9
 """Of its last value: where E1 has stopped changing."""
 
 NOISE = 0.08

@@ -64,7 +64,9 @@ def _calms(ranges: Floats) -> bool:
 
 def count_crossings(x: Floats) -> int:
     """How often the series crosses the middle of its 5 % to 95 % range, with hysteresis."""
-    low, high = np.quantile(x, [0.05, 0.95])
+    last = x.size - 1
+    edges = (int(0.05 * last), int(0.95 * last))
+    low, high = np.partition(x, edges)[list(edges)]  # np.quantile takes ten times as long
     middle, margin = (low + high) / 2, (high - low) * 0.05
     sides = np.sign(x - middle)[np.abs(x - middle) > margin]
     return int(np.count_nonzero(np.diff(sides)))
