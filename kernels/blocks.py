@@ -10,7 +10,7 @@ from kernels.series import Floats
 
 @jit
 def statistics(shapes: Floats, features: Floats) -> None:
-    """Columns 2 to 30; 0, 1 and 31 are the caller's."""
+    """Columns 2 to 31; 0 and 1 are the caller's."""
     n = shapes.shape[1]
     for row in range(shapes.shape[0]):
         x = shapes[row]
@@ -84,6 +84,29 @@ def statistics(shapes: Floats, features: Floats) -> None:
         out[28] = 180.0 * bend / n
         out[29] = 2.0 * first_half / n
         out[30] = (second_squares - first_squares) / n
+        out[31] = _pattern_entropy(x)
+
+
+@jit
+def _pattern_entropy(x: Floats) -> float:
+    """Of the orders of four neighbours, over its largest value; `entropy.permutation_entropy`.
+
+    Equal samples keep their order. A pattern is numbered by how many later ones are smaller.
+    """
+    counts = np.zeros(24, np.int64)
+    total = x.size - 3
+    for i in range(total):
+        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+        first = int(b < a) + int(c < a) + int(d < a)
+        second = int(c < b) + int(d < b)
+        counts[6 * first + 2 * second + int(d < c)] += 1
+    entropy = 0.0
+    for pattern in range(24):
+        if counts[pattern] > 0:
+            share = counts[pattern] / total
+            entropy -= share * np.log2(share)
+    normalised: float = entropy / np.log2(24.0)
+    return normalised
 
 
 @jit

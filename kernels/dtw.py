@@ -24,7 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kernels import dtw_align, dtw_elastic, dtw_search
-from kernels.points import Collection, as_channels, check_alike, checked_channels, collect
+from kernels.points import (
+    Collection,
+    are_plain,
+    as_channels,
+    check_alike,
+    checked_channels,
+    collect,
+)
 from kernels.series import Floats, Integers, as_count, as_series
 
 __all__ = [
@@ -95,19 +102,12 @@ def dtw_distance(
     x: ArrayLike, y: ArrayLike, window: int | None = None, upper_bound: float = np.inf
 ) -> float:
     """The warping distance of two series, or infinity as soon as it must exceed `upper_bound`."""
-    first, second = as_channels(x, "x"), as_channels(y, "y")
-    if first.shape[0] != second.shape[0]:
-        check_alike(("x", first), ("y", second))
-    band = _checked_window(window, first.shape[1], second.shape[1])
-    bound = float(upper_bound)
-    if not bound >= 0:
-        raise ValueError(f"upper_bound is {bound}; pass a number >= 0, or leave it out")
-    squared = dtw_search.distance(first, second, band, bound * bound * (1 + _SLACK))
-    if squared < 0:
-        checked_channels(x, "x")
-        checked_channels(y, "y")
-    distance = math.sqrt(squared)
-    return distance if distance <= bound else math.inf
+    band = -1 if window is None else window
+    if are_plain(x, y) and type(band) is int and (band >= 0 or window is None):
+        distance: float = dtw_search.vector_distance(x, y, band, float(upper_bound), MAX_CELLS)  # type: ignore[arg-type]
+        if distance >= 0:
+            return distance
+    return _checked_distance(x, y, window, float(upper_bound))
 
 
 def dtw_path(x: ArrayLike, y: ArrayLike, window: int | None = None) -> Alignment:
@@ -262,6 +262,16 @@ def subsequence(query: ArrayLike, series: ArrayLike, k: int = 1) -> list[Match]:
     costs, starts = dtw_align.ends(short, long)
     chosen, count = dtw_align.pick(costs, starts, wanted)
     return [Match(int(starts[end]), int(end) + 1, math.sqrt(costs[end])) for end in chosen[:count]]
+
+
+def _checked_distance(x: ArrayLike, y: ArrayLike, window: int | None, bound: float) -> float:
+    first, second = checked_channels(x, "x"), checked_channels(y, "y")
+    check_alike(("x", first), ("y", second))
+    band = _checked_window(window, first.shape[1], second.shape[1])
+    if not bound >= 0:
+        raise ValueError(f"upper_bound is {bound}; pass a number >= 0, or leave it out")
+    distance = math.sqrt(dtw_search.distance(first, second, band, bound * bound * (1 + _SLACK)))
+    return distance if distance <= bound else math.inf
 
 
 def _nearest(query: Floats, others: Collection, window: int | None, k: int) -> Neighbours:

@@ -22,10 +22,31 @@ def distance(x: Floats, y: Floats, window: int, limit: float) -> float:
     """The smallest sum of squares, infinity once it must exceed `limit`, or INVALID."""
     if not (_valid(x) and _valid(y)):
         return -1.0
-    if x.shape[0] == 1 and window < 13 and limit == np.inf:
+    if x.shape[0] == 1 and window < 10 and limit == np.inf:
         return _by_rows(x[0], y[0], window)
     n = x.shape[1]
     return _by_diagonals(x, y[:, ::-1].copy(), window, limit, np.zeros(n + 1), np.empty(3 * n + 9))
+
+
+@jit
+def vector_distance(x: Floats, y: Floats, window: int, bound: float, cells: int) -> float:
+    """The root of `distance` for one channel, with every check: INVALID if one fails.
+
+    `window` -1 is unbounded; more than `cells` cells are refused. One call instead of several
+    lines of Python, which for short series take longer than the distance.
+    """
+    n, m = x.size, y.size
+    longest = max(n, m)
+    band = longest if window == -1 or window > longest else window
+    if n == 0 or m == 0 or band < 0 or not bound >= 0.0:
+        return -1.0
+    if n * min(m, 2 * band + 1 + abs(n - m)) > cells:
+        return -1.0
+    squared = distance(x.reshape((1, n)), y.reshape((1, m)), band, bound * bound * (1.0 + 1e-12))
+    if squared < 0.0:
+        return -1.0
+    root: float = np.sqrt(squared)
+    return root if root <= bound else np.inf
 
 
 @jit
@@ -38,7 +59,7 @@ def distances(
     work = np.empty(3 * n + 9)
     for c in range(start, offsets.size - 1):
         other = flat[:, offsets[c] : offsets[c + 1]]
-        if x.shape[0] == 1 and window < 13:
+        if x.shape[0] == 1 and window < 10:
             squared = _by_rows(x[0], other[0].copy(), window)
         else:
             squared = _by_diagonals(x, other[:, ::-1].copy(), window, np.inf, rest, work)
@@ -63,23 +84,22 @@ def _valid(x: Floats) -> bool:
 
 @jit
 def _by_rows(x: Floats, y: Floats, window: int) -> float:
-    """One channel, no limit, in two rows of the band: faster than diagonals when it is narrow."""
+    """One channel, no limit, in one row of the band: faster than diagonals when it is narrow."""
     n = x.size
     m = y.size
     before = window + max(0, n - m)
     after = window + max(0, m - n)
-    previous = np.full(m + 1, np.inf)
-    current = np.full(m + 1, np.inf)
-    previous[0] = 0.0
+    row = np.full(m + 1, np.inf)
+    row[0] = 0.0
     for i in range(n):
         start = max(0, i - before)
         stop = min(m, i + after + 1)
-        current[start] = np.inf
+        diagonal = row[start]
+        row[start] = np.inf
         left = np.inf
-        diagonal = previous[start]
         xi = x[i]
         for j in range(start, stop):
-            above = previous[j + 1]
+            above = row[j + 1]
             best = diagonal
             if above < best:
                 best = above
@@ -87,12 +107,9 @@ def _by_rows(x: Floats, y: Floats, window: int) -> float:
                 best = left
             difference = xi - y[j]
             left = difference * difference + best
-            current[j + 1] = left
+            row[j + 1] = left
             diagonal = above
-        if stop < m:
-            current[stop + 1] = np.inf
-        previous, current = current, previous
-    total: float = previous[m]
+    total: float = row[m]
     return total
 
 

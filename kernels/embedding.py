@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernels import blocks, minirocket
-from kernels.entropy import permutation_entropy
 from kernels.prototypes import prototype_columns
 from kernels.scaler import Scaler
 from kernels.series import Floats, as_series, as_series_list
@@ -139,7 +138,6 @@ def _described(shapes: Floats, levels: Floats) -> Floats:
     features = np.zeros((len(shapes), DIMENSIONS))
     features[:, :2] = levels
     blocks.statistics(shapes, features)
-    features[:, 31] = [permutation_entropy(shape, 4) for shape in shapes]
     blocks.wavelets(shapes, features)
     return features
 

@@ -41,6 +41,20 @@ class Collection:
         return self.flat[:, self.offsets[index] : self.offsets[index + 1]].copy()
 
 
+def are_plain(x: object, y: object) -> bool:
+    """Whether both are vectors that the cores take as they are."""
+    return (
+        type(x) is np.ndarray
+        and type(y) is np.ndarray
+        and x.dtype is _DOUBLE
+        and y.dtype is _DOUBLE
+        and x.ndim == _ONE
+        and y.ndim == _ONE
+        and x.flags.carray
+        and y.flags.carray
+    )
+
+
 def as_channels(x: ArrayLike, name: str = "x") -> Floats:
     """`x` of shape (n,) or (n, channels) as (channels, n); plain vectors are not looked at yet."""
     if _is_plain(x):

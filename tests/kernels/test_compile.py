@@ -45,6 +45,7 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
         attractor.analyze(other)
         attractor.permutation_entropy(other)
         dtw.dtw_distance(other, x, np.int32(3), np.float32(9.0))
+        dtw.dtw_distance(other, x, 3, 9)
         dtw.nearest(other, [x, x[:50]], 4, 2)
         dtw.nearest(other, np.stack([x, x]), np.int8(4))
         dtw.pairwise([other, x[:50]], 4)
@@ -70,7 +71,7 @@ def test_warming_compiles_every_kernel_that_python_calls():
     inlined = {"_build", "_select", "_insert", "_keep"}
     inlined |= {"_valid", "_by_rows", "_by_diagonals", "_add_channels", "_fold", "_add_gaps"}
     inlined |= {"_sum", "_accumulate", "_walk_back", "_edit", "improved", "_resample"}
-    inlined |= {"_standardise"}
+    inlined |= {"_standardise", "_pattern_entropy"}
 
     ticks = iter(range(1000))
     seconds = warm.warm(lambda: float(next(ticks)))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from kernels import embedding
 from kernels.embedding import seed_features, transform
+from kernels.entropy import permutation_entropy
 from kernels.prototypes import prototype_columns
+from kernels.shapes import shapes_of
 from tests.kernels.strategies import checked, in_other_clothes, series
 
 
@@ -92,6 +94,9 @@ def test_statistics_are_what_they_are_called():
     assert f[14] == pytest.approx(np.abs(np.diff(z)).mean(), rel=1e-5)
     assert f[18] == pytest.approx(np.count_nonzero(np.diff(z > 0)) / 256)
     assert f[24] == pytest.approx((z[:-64] * z[64:]).mean(), rel=1e-4)
+    assert f[31] == pytest.approx(
+        permutation_entropy(shapes_of(x, np.array([0, 256]))[0][0], 4), abs=1e-6
+    )
     assert (f[25], f[26]) == (z.argmax() / 256, z.argmin() / 256)
 
 
