@@ -37,6 +37,8 @@ class Findings:
     command: str
     figures: dict[str, Figure] = field(default_factory=dict)
     servers: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Figures that could not be measured, and why."""
 
     def add(self, name: str, figure: Figure) -> None:
         """Keep a figure under a stable name."""
@@ -56,7 +58,9 @@ class Findings:
         return {
             "scenario": self.scenario,
             "command": self.command,
+            **dict.fromkeys(self.absent),
             **{name: round(figure.value, 6) for name, figure in self.figures.items()},
+            "absent": self.absent,
             "details": {
                 name: {
                     "unit": figure.unit,

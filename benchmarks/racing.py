@@ -31,6 +31,12 @@ class Race:
 
     ours: Call
     peer: Call | None = None
+    peer_seconds: Callable[[], float] | None = None
+    """Seconds per call of a peer that runs, and is timed, in a process of its own."""
+
+
+class PeerMissing(Exception):
+    """Raised by `prepare` of a case whose peer is not there; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +54,32 @@ class Case:
 
 
 def race(cases: Iterable[Case], findings: Findings, rounds: int | None) -> None:
-    """Add every case's figure; a peer that is not installed is named among the versions."""
+    """Add every case's figure; without its peer it is absent, with the reason."""
     with threadpool_limits(limits=1):
         for case in cases:
-            if _present(case.needs, findings):
+            try:
+                findings.servers.update({name: _version(name) for name in case.needs})
                 _time(case, findings, rounds or case.rounds)
+            except PeerMissing as missing:
+                findings.absent[case.name] = str(missing)
 
 
-def _present(needs: tuple[str, ...], findings: Findings) -> bool:
-    for name in needs:
-        try:
-            findings.servers[name] = version(name)
-        except PackageNotFoundError:
-            findings.servers[name] = "not installed: its cases were left out"
-            return False
-    return True
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        raise PeerMissing(f"{name} is not installed; `make setup-dev` installs it") from None
 
 
 def _time(case: Case, findings: Findings, rounds: int) -> None:
     """One call of each unmeasured (it may compile), then A B A B …; the median of the rounds."""
     calls = case.prepare()
     ours = _repeated(calls.ours)
-    if calls.peer is None:
+    peer = calls.peer_seconds or (_repeated(calls.peer) if calls.peer else None)
+    if peer is None:
         times = [ours() / case.per * UNITS[case.unit] for _ in range(rounds)]
         findings.add(case.name, median(times, case.unit, case.note))
         return
-    peer = _repeated(calls.peer)
     ratios = []
     for _ in range(rounds):
         mine = ours()

@@ -54,6 +54,8 @@ TARGETS = (
     Target("backlog", "admin_ms", 300, "at_most"),
     Target("kernels", "lyapunov_rosenstein_vs_nolds", 50, "at_least"),
     Target("kernels", "lyapunov_rosenstein_5000_vs_nolds", 300, "at_least"),
+    Target("kernels", "correlation_dimension_vs_nolds", 30, "at_least"),
+    Target("kernels", "recurrence_vs_neurokit2", 50, "at_least"),
     Target("kernels", "analyze_fast_ms", 2, "at_most"),
     Target("kernels", "analyze_normal_ms", 15, "at_most"),
     Target("kernels", "dtw_distance_128_5_vs_dtaidistance", 2.5, "at_least"),

@@ -68,4 +68,6 @@ def _print(findings: Findings) -> None:
             str(targets.get(name, "")),
             figure.note,
         )
+    for name, reason in findings.absent.items():
+        table.add_row(name, "-", "", "", "", str(targets.get(name, "")), reason)
     Console().print(table)
