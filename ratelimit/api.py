@@ -201,6 +201,7 @@ class LimitTest(LimitEndpoint):
         scope="limits:read",
         description="Charges nothing. Name the fields of the subject that the limit counts by.",
         body=shapes.QUESTION,
+        optional_body=True,
         answers={200: shapes.ANSWER},
     )
     def post(self, request: Request, limit_id: int) -> Response:
@@ -223,6 +224,7 @@ class LimitReset(LimitEndpoint):
         scope="limits:admin",
         description="Fills up the bucket of one subject.",
         body=shapes.ABOUT,
+        optional_body=True,
         answers={200: shapes.RESET},
     )
     def post(self, request: Request, limit_id: int) -> Response:

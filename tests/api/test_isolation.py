@@ -46,6 +46,7 @@ def ids(api, tenant, swarm, definition, submitted):
         ("schedules", "name"): schedule.name,
         ("namespaces", "slug"): namespace.slug,
         ("patterns", "pattern_id"): memory.add(namespace, [1.0, 2.0]).id,
+        ("limits", "limit_id"): api.post("limits", {"name": "slow", "limit": 1}).json()["id"],
         ("tokens", "token_id"): tokens.issue(tenant, "ci", ["tasks:read"])[0].pk,
     }
 
@@ -53,6 +54,7 @@ def ids(api, tenant, swarm, definition, submitted):
 # What each change needs to get past the checks of its body.
 BODIES = {
     ("PATCH", "agents"): {"slots": 2},
+    ("PATCH", "limits"): {"limit": 2},
     ("PATCH", "namespaces"): {"quota": 2},
     ("PATCH", "swarms"): {"weight": 2},
     ("PATCH", "lanes"): {"on_dead": "skip"},
