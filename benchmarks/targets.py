@@ -48,6 +48,8 @@ TARGETS = (
     Target("ratelimit", "lease_vs_ping", 50, "at_least"),
     Target("ratelimit", "lease_us", 1.0, "at_most"),
     Target("ratelimit", "ours_error_units", 1, "at_most"),
+    Target("churn", "bytes_per_live_row_growth", 1.5, "at_most"),
+    Target("churn", "dispatch_p95_growth", 1.5, "at_most"),
     Target("backlog", "submit_per_s", 10_000, "at_least"),
     Target("backlog", "rest_per_s", 4_000, "at_least"),
     Target("backlog", "list_ms", 300, "at_most"),
@@ -71,6 +73,23 @@ TARGETS = (
     Target("kernels", "nearest_vs_brute_force", 5, "at_least"),
     Target("kernels", "nearest_256_full_vs_brute_force", 5, "at_least"),
     Target("kernels", "minirocket_features_ms", 0.1, "at_most"),
+    Target("kernels", "top_k_vs_faiss_sq8", 1.5, "at_least"),
+    Target("kernels", "top_k_clustered_vs_faiss_sq8", 1.5, "at_least"),
+    Target("kernels", "top_k_ms", 2, "at_most"),
+    Target("kernels", "top_k_clustered_ms", 2, "at_most"),
+    Target("patterns", "resident_mb", 250, "at_most"),
+    *(
+        target
+        for kind in ("clustered", "unstructured")
+        for target in (
+            Target("patterns", f"recall_{kind}", 0.999, "at_least"),
+            Target("patterns", f"search_{kind}_ms", 2, "at_most"),
+            Target("patterns", f"duplicates_found_{kind}_20", 0.99, "at_least"),
+            Target("patterns", f"duplicates_found_{kind}_40", 0.99, "at_least"),
+            Target("patterns", f"duplicates_false_{kind}_20", 0.001, "at_most"),
+            Target("patterns", f"duplicates_false_{kind}_40", 0.001, "at_most"),
+        )
+    ),
 )
 
 

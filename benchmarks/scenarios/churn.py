@@ -49,7 +49,17 @@ def measure(tasks: int | None, rounds: int | None) -> Findings:
         sizes = track.bytes_per_row[part]
         row = Figure(sum(sizes) / len(sizes), "bytes", len(sizes), 0, "table and indexes ÷ rows")
         findings.add(f"bytes_per_live_row_{label}", row)
+    most = Figure(max(track.bytes_per_row), "bytes", len(track.bytes_per_row), 0, "after any batch")
+    findings.add("bytes_per_live_row_most", most)
+    for name, unit in (("bytes_per_live_row", ""), ("dispatch_p95", "_ms")):
+        growth = _growth(findings, f"{name}{unit}")
+        findings.add(f"{name}_growth", growth)
     return findings
+
+
+def _growth(findings: Findings, name: str) -> Figure:
+    start, end = (findings.figures[f"{name}_{label}"] for label in ("start", "end"))
+    return Figure(end.value / start.value, "×", end.samples, 0, "end ÷ start")
 
 
 def _churn(directory: object, count: int) -> _Track:
