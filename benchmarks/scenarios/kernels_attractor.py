@@ -56,8 +56,50 @@ def _rosenstein(count: int) -> Race:
     )
 
 
+def _correlation(count: int) -> Race:
+    x = lorenz(count)
+    nolds = import_module("nolds")
+    deviation = float(x.std(ddof=1))
+    radii = nolds.logarithmic_r(0.1 * deviation, 0.5 * deviation, 1.03)
+    return Race(
+        partial(
+            attractor.correlation_dimension,
+            x,
+            dimension=_DIMENSION,
+            lag=_LAG,
+            theiler=0,
+            radii=np.array(radii) / x.std(),
+        ),
+        partial(nolds.corr_dim, x, _DIMENSION, lag=_LAG, rvals=radii, fit="poly"),
+    )
+
+
+def _recurrence(count: int) -> Race:
+    x = lorenz(count)
+    neurokit2 = import_module("neurokit2")
+    radius = 0.2 * 3**0.5
+    return Race(
+        partial(attractor.recurrence, x, dimension=3, lag=6, radius=radius),
+        partial(
+            neurokit2.complexity_rqa,
+            x,
+            dimension=3,
+            delay=6,
+            tolerance=radius * float(x.std()),
+        ),
+    )
+
+
+def _sample_entropy(count: int) -> Race:
+    x = lorenz(count)
+    antropy = import_module("antropy")
+    return Race(
+        partial(attractor.sample_entropy, x, 2, 0.2), partial(antropy.sample_entropy, x, order=2)
+    )
+
+
 def _analyze(mode: attractor.Mode, count: int) -> Race:
-    return Race(partial(attractor.analyze, lorenz(count), mode, 0.01))
+    return Race(partial(attractor.analyze, lorenz(count), mode, 0.01, reuse=False))
 
 
 _EQUAL = f"equal parameters: dimension {_DIMENSION}, lag {_LAG}, {_STEPS} steps; the fit included"
@@ -75,6 +117,24 @@ CASES = (
         ("nolds",),
         note=f"5 000 samples of Lorenz x; {_EQUAL}",
         rounds=5,
+    ),
+    Case(
+        "correlation_dimension_vs_nolds",
+        partial(_correlation, 2000),
+        ("nolds",),
+        note="2 000 samples of Lorenz x; equal parameters: every pair, 55 radii",
+    ),
+    Case(
+        "recurrence_vs_neurokit2",
+        partial(_recurrence, 1000),
+        ("neurokit2",),
+        note="1 000 samples of Lorenz x; dimension 3, lag 6, equal radius",
+    ),
+    Case(
+        "sample_entropy_vs_antropy",
+        partial(_sample_entropy, 2000),
+        ("antropy",),
+        note="2 000 samples of Lorenz x; dimension 2, 0.2 standard deviations",
     ),
     Case("analyze_fast_ms", partial(_analyze, "fast", 1024), note="1 024 samples of Lorenz x"),
     Case("analyze_normal_ms", partial(_analyze, "normal", 2048), note="2 048 samples of Lorenz x"),
