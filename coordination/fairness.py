@@ -130,6 +130,8 @@ class Sizing:
 
 
 MAX_ENVELOPE_BYTES = 1_000_000
+BRIEF_SECONDS = 0.005
+"""Work that limited tasks share an envelope for, while others would spread: they wait anyway."""
 
 
 @dataclass(slots=True)
@@ -164,10 +166,11 @@ class _Queue:
                 self.position += 1  # no agent can or may take it now; others may be taken
                 self.levels[level] -= 1
                 continue
-            most = min(sizing.members, spread, max(1, self.levels[level] // (2 * self.workers)))
+            most = min(spread, max(1, self.levels[level] // (2 * self.workers)))
             if gate is not None:
-                most = min(most, gate.left(bench.slot.agent_id))
-            members = self._gather(first, most)
+                brief = int(BRIEF_SECONDS / max(sizing.seconds, 1e-6))
+                most = min(max(most, brief), gate.left(bench.slot.agent_id))
+            members = self._gather(first, min(sizing.members, most))
             self.levels[level] -= len(members)
             bench.take()
             if gate is not None:
