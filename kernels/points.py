@@ -40,6 +40,11 @@ class Collection:
         """One of them, shape (channels, samples), on its own."""
         return self.flat[:, self.offsets[index] : self.offsets[index + 1]].copy()
 
+    def points(self, index: int) -> Floats:
+        """One of them as a caller would pass it: (samples,), or (samples, channels)."""
+        part = self.series(index)
+        return part[0] if len(part) == _ONE else np.ascontiguousarray(part.T)
+
 
 def are_plain(x: object, y: object) -> bool:
     """Whether both are vectors that the cores take as they are."""

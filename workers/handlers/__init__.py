@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.handlers import http, series
+from workers.handlers import elastic, http, series
 
-SCHEMAS: dict[str, dict[str, Any]] = {**series.SCHEMAS, **http.SCHEMAS}
+SCHEMAS: dict[str, dict[str, Any]] = {**series.SCHEMAS, **elastic.SCHEMAS, **http.SCHEMAS}
 
-__all__ = ["SCHEMAS", "http", "series"]
+__all__ = ["SCHEMAS", "elastic", "http", "series"]

@@ -1,0 +1,195 @@
+"""Handlers on many series at once: search by warping, distances, matches, and vectors.
+
+One task takes a batch, because a message costs more than a distance. Between items each looks
+whether it was cancelled and says how far it is; what would not end in time is refused before it
+begins, since a kernel cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+from celery import shared_task
+
+from kernels import dtw, embedding
+from workers.context import GiveUp, current_or_none
+
+Series = list[float]
+P = ParamSpec("P")
+
+MAX_SERIES = 10_000
+MAX_CELLS = 100_000_000_000
+"""Of all alignments of a task, as if none were abandoned: about a minute."""
+
+MAX_MATRIX = 250_000
+"""Distances in one answer: 5 MB of JSON."""
+
+CHUNK = 256
+"""Series that are encoded between two looks at the cancel flag: about 20 ms."""
+
+_MANY: dict[str, Any] = {
+    "anyOf": [
+        {"type": "array", "minItems": 1, "maxItems": MAX_SERIES},
+        {"type": "object", "required": ["$from"]},
+    ]
+}
+_ONE: dict[str, Any] = {
+    "anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "required": ["$from"]}]
+}
+_WINDOW: dict[str, Any] = {"type": ["integer", "null"], "minimum": 0}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 1000}
+_ENCODER: dict[str, Any] = {"enum": sorted(embedding.ENCODERS)}
+
+
+def _payload(required: Sequence[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(required),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "dtw.nearest_each": _payload(
+        ["queries", "candidates"], queries=_MANY, candidates=_MANY, window=_WINDOW, k=_COUNT
+    ),
+    "dtw.pairwise": _payload(["series"], series=_MANY, others=_MANY, window=_WINDOW),
+    "dtw.subsequence": _payload(["queries", "series"], queries=_MANY, series=_ONE, k=_COUNT),
+    "features.embed_each": _payload(
+        ["series"], series=_MANY, encoder=_ENCODER, scaler={"type": ["object", "null"]}
+    ),
+    "features.fit_scaler": _payload(
+        ["series"],
+        series=_MANY,
+        encoder=_ENCODER,
+        version={"type": "integer", "minimum": 1},
+    ),
+}
+
+
+def _giving_up(handler: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
+    """Input that a kernel refuses is refused at the next attempt too."""
+
+    @wraps(handler)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        try:
+            return handler(*args, **kwargs)
+        except ValueError as error:
+            raise GiveUp(str(error)) from error
+
+    return wrapped
+
+
+@shared_task(name="dtw.nearest_each")
+@_giving_up
+def nearest_each(
+    queries: list[Series], candidates: list[Series], window: int | None = None, k: int = 1
+) -> dict[str, Any]:
+    """For each query the k candidates closest under warping, best first."""
+    _check_count(queries, "queries")
+    _check_count(candidates, "candidates")
+    others, asked = dtw.collect(candidates), dtw.collect(queries, "queries")
+    _check_work(asked, others, window)
+    neighbours = []
+    for index in _steps(len(asked), "queries"):
+        found = dtw.nearest(asked.points(index), others, window, k)
+        neighbours.append(
+            {"indices": found.indices.tolist(), "distances": found.distances.tolist()}
+        )
+    return {"neighbours": neighbours}
+
+
+@shared_task(name="dtw.pairwise")
+@_giving_up
+def pairwise(
+    series: list[Series], others: list[Series] | None = None, window: int | None = None
+) -> dict[str, Any]:
+    """All distances between the series, or of each to each of the others, as rows."""
+    _check_count(series, "series")
+    rows = dtw.collect(series, "series")
+    columns = rows if others is None else dtw.collect(others, "others")
+    if len(rows) * len(columns) > MAX_MATRIX:
+        raise GiveUp(
+            f"{len(rows)} times {len(columns)} distances are more than {MAX_MATRIX}: split the task"
+        )
+    _check_work(rows, columns, window)
+    distances = [
+        dtw.pairwise([rows.points(index)], window, columns)[0].tolist()
+        for index in _steps(len(rows), "rows")
+    ]
+    return {"distances": distances}
+
+
+@shared_task(name="dtw.subsequence")
+@_giving_up
+def subsequence(queries: list[Series], series: Series, k: int = 1) -> dict[str, Any]:
+    """For each query the k best places in one long series where it occurs."""
+    _check_count(queries, "queries")
+    asked, long = dtw.collect(queries, "queries"), dtw.collect([series], "series")
+    _check_work(asked, long, None)
+    matches = [
+        [match._asdict() for match in dtw.subsequence(asked.points(index), series, k)]
+        for index in _steps(len(asked), "queries")
+    ]
+    return {"matches": matches}
+
+
+@shared_task(name="features.embed_each")
+@_giving_up
+def embed_each(
+    series: list[Series],
+    encoder: str = embedding.MINIROCKET,
+    scaler: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The vector of each series, raw or under a stored scaler."""
+    _check_count(series, "series")
+    known = None if scaler is None else embedding.Scaler.from_dict(scaler)
+    vectors: list[list[float]] = []
+    for part in _chunks(series):
+        vectors += embedding.transform(part, encoder, known).tolist()
+    return {"encoder": encoder, "vectors": vectors}
+
+
+@shared_task(name="features.fit_scaler")
+@_giving_up
+def fit_scaler(
+    series: list[Series], encoder: str = embedding.MINIROCKET, version: int = 1
+) -> dict[str, Any]:
+    """The scaler of a collection, to be stored with it."""
+    _check_count(series, "series")
+    vectors = [vector for part in _chunks(series) for vector in embedding.transform(part, encoder)]
+    return {"scaler": embedding.Scaler.fit(vectors, encoder, version).as_dict()}
+
+
+def _check_count(series: Sequence[object], name: str) -> None:
+    if len(series) > MAX_SERIES:
+        raise GiveUp(f"{len(series)} {name} are more than {MAX_SERIES}: split the task")
+
+
+def _check_work(asked: dtw.Collection, others: dtw.Collection, window: int | None) -> None:
+    longest = max(asked.longest, others.longest)
+    band = longest if window is None else 2 * window + 1 + abs(asked.longest - others.longest)
+    cells = asked.flat.shape[1] * len(others) * min(longest, band)
+    if cells > MAX_CELLS:
+        raise GiveUp(
+            f"{len(asked)} times {len(others)} alignments are about {cells:.1e} cells, more than "
+            f"{MAX_CELLS:.0e}: pass a smaller window, or split the task"
+        )
+
+
+def _steps(total: int, what: str) -> Iterator[int]:
+    """0 to total - 1; between them a cancelled task stops, and others say how far they are."""
+    context = current_or_none()
+    for index in range(total):
+        if context is not None:
+            context.check_cancelled()
+            context.progress(index / total, f"{index} of {total} {what}")
+        yield index
+
+
+def _chunks(series: list[Series]) -> Iterator[list[Series]]:
+    for index in _steps(-(-len(series) // CHUNK), f"chunks of {CHUNK} series"):
+        yield series[index * CHUNK : (index + 1) * CHUNK]
