@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.oracle import attractor
+from tests.oracle import attractor, elastic
 from tests.oracle.agreement import compare, present
 
-AGREEMENTS = (*attractor.AGREEMENTS,)
+AGREEMENTS = (*attractor.AGREEMENTS, *elastic.AGREEMENTS)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
 BEGIN, END = "<!-- agreements -->", "<!-- end of agreements -->"
 HEAD = (

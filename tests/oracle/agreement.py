@@ -24,6 +24,8 @@ class Agreement:
     absolute: float = 0.0
     why: str = ""
     """Why they may differ by more than rounding."""
+    found: Callable[[], bool] | None = None
+    """Whether a peer is there that is no distribution of this environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Compared:
 
 def present(agreement: Agreement) -> bool:
     """Whether the peer is installed."""
+    if agreement.found is not None:
+        return agreement.found()
     try:
         version(agreement.peer)
     except PackageNotFoundError:
