@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -65,7 +66,7 @@ def _worker() -> subprocess.Popen[str]:
         raise PeerMissing("aeon's environment is not there; `make oracle` makes it")
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     worker = subprocess.Popen(
-        [str(PYTHON), "-W", "ignore", str(ROOT / "benchmarks" / "aeon_worker.py")],
+        [str(PYTHON), "-P", "-W", "ignore", str(ROOT / "benchmarks" / "aeon_worker.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -79,7 +80,8 @@ def _worker() -> subprocess.Popen[str]:
 def _end(worker: subprocess.Popen[str]) -> None:
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
-            pipe.close()
+            with suppress(OSError):  # it may have ended with a request unread
+                pipe.close()
     try:
         worker.wait(PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
