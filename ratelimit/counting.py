@@ -23,7 +23,7 @@ import redis
 from django.conf import settings
 
 from ratelimit.buckets import Bucket
-from ratelimit.decision import BucketState, Decision
+from ratelimit.decision import BucketState, Decision, Grant
 
 logger = logging.getLogger(__name__)
 
@@ -101,10 +101,18 @@ class Tally:
         """Note a decision over these buckets, whose states are told in the same order."""
         states = decision.per_bucket or (None,) * len(buckets)
         with self._lock:
-            for bucket, state in zip(buckets, states, strict=True):
+            for bucket, state in zip(buckets, states, strict=False):
                 sums = self._sums_of(identity(bucket))
                 if sums is not None:
                     _note(sums, bucket, state, decision, cost)
+        self._ensure_thread()
+
+    def count_grant(self, bucket: Bucket, grant: Grant) -> None:
+        """Note units that were taken from one bucket; none of them is a denial."""
+        with self._lock:
+            sums = self._sums_of(identity(bucket))
+            if sums is not None:
+                _note_grant(sums, bucket, grant)
         self._ensure_thread()
 
     def _sums_of(self, policy: str) -> Sums | None:
@@ -167,6 +175,17 @@ def _note(
         sums.keys[bucket.key] += cost
 
 
+def _note_grant(sums: Sums, bucket: Bucket, grant: Grant) -> None:
+    units = grant.granted or 1
+    sums.outcomes["allowed" if grant.granted else "denied"] += units
+    if not grant.granted:
+        sums.denial = (bucket.key, grant.retry_after)
+    if grant.degraded:
+        sums.outcomes["degraded"] += units
+    if bucket.key in sums.keys or len(sums.keys) < MOST_KEYS:
+        sums.keys[bucket.key] += units
+
+
 def _send(client: Any, gathered: dict[str, Sums]) -> None:
     # The server's second: processes on hosts with other clocks add to the same one.
     now = int(client.time()[0])
@@ -217,3 +236,8 @@ atexit.register(TALLY.flush)
 def count(buckets: Sequence[Bucket], decision: Decision, cost: int = 1) -> None:
     """Note a decision in this process."""
     TALLY.count(buckets, decision, cost)
+
+
+def count_grant(bucket: Bucket, grant: Grant) -> None:
+    """Note units that were taken, in this process."""
+    TALLY.count_grant(bucket, grant)

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from ratelimit import counting, policies, pool
+from ratelimit import policies, pool
 from ratelimit.buckets import Bucket
 from ratelimit.headers import wait_of
 from ratelimit.subject import Subject
@@ -53,8 +53,6 @@ def login(request: HttpRequest) -> HttpResponseBase:
         return admin.site.login(request)
     buckets = buckets_of(request)
     decision = pool.limiter().acquire(buckets) if buckets else None
-    if decision is not None:
-        counting.count(buckets, decision)
     if decision is None or decision.allowed:
         answer = admin.site.login(request)
         if decision is not None and answer.status_code == SUCCEEDED:

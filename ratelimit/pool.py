@@ -11,6 +11,7 @@ import redis
 from django.conf import settings
 
 from ratelimit.asynchronous import AsyncLimiter
+from ratelimit.counted import CountedAsyncLimiter, CountedLimiter
 from ratelimit.limiter import Limiter
 from ratelimit.wire import CONNECT_S
 
@@ -23,9 +24,9 @@ def limiter() -> Limiter:
     """One for the process. Without REDIS_URL it decides for this process alone."""
     budget_s = settings.ANSF["LIMIT_BUDGET_MS"] * _MS
     if not settings.REDIS_URL:
-        return Limiter(None, workers=1, budget_s=budget_s)
+        return CountedLimiter(None, workers=1, budget_s=budget_s)
     client = redis.Redis.from_url(settings.REDIS_URL)
-    return Limiter(client, workers=settings.ANSF["LIMIT_WORKERS"], budget_s=budget_s)
+    return CountedLimiter(client, workers=settings.ANSF["LIMIT_WORKERS"], budget_s=budget_s)
 
 
 def async_limiter() -> AsyncLimiter:
@@ -39,7 +40,7 @@ def async_limiter() -> AsyncLimiter:
             socket_timeout=CONNECT_S,
             retry=None,
         )
-        _by_loop[loop] = AsyncLimiter(
+        _by_loop[loop] = CountedAsyncLimiter(
             client,
             budget_s=settings.ANSF["LIMIT_BUDGET_MS"] * _MS,
             alone=beside.alone,

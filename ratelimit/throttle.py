@@ -20,7 +20,7 @@ from rest_framework.throttling import BaseThrottle
 
 from ansf_platform.accounts.authentication import Principal
 from ansf_platform.problems import ProblemError
-from ratelimit import counting, policies, pool
+from ratelimit import policies, pool
 from ratelimit.buckets import Bucket
 from ratelimit.decision import Decision
 from ratelimit.headers import headers_of, wait_of
@@ -76,7 +76,6 @@ class PolicyThrottle(BaseThrottle):
             return True
         decision = pool.limiter().acquire(buckets)
         view.headers.update(headers_of(buckets, decision))
-        counting.count(buckets, decision)
         if decision.allowed:
             return True
         self._wait = decision.retry_after

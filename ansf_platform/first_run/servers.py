@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,17 @@ class Servers:
         if self.postgres is not None:
             urls["DATABASE_URL"] = self.postgres.url
         return urls
+
+
+def embedded_cache_url(state_dir: Path) -> str:
+    """Where `up` from this directory keeps what may be lost; "" when it never started one."""
+    directory = state_dir / "valkey"
+    configuration = directory / "valkey.conf"
+    if not configuration.exists():
+        return ""
+    found = re.search(r"^port (\d+)$", configuration.read_text(), re.MULTILINE)
+    port = int(found[1]) if found else None
+    return Valkey(directory, port, password=True).database_url(_CACHE_NUMBER) if port else ""
 
 
 def choose_servers(wishes: Wishes) -> Servers:

@@ -7,10 +7,12 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from ansf_platform.accounts.audit import record as audit
 from ansf_platform.accounts.models import Tenant
+from ansf_platform.first_run.servers import embedded_cache_url
 from ansf_platform.screen import bar
 from ansf_platform.terminal import Command as TerminalCommand
 from ansf_platform.terminal import Exit, Unavailable, Usage
@@ -100,6 +102,15 @@ class Command(TerminalCommand):
         if isinstance(error, Invalid):
             return Usage("; ".join(f"{one.field[1:]}: {one.message}" for one in error.errors))
         return super().explain(error)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # `up` tells its server only to its own processes, and this is a command beside it.
+        given = settings.REDIS_URL
+        settings.REDIS_URL = given or embedded_cache_url(settings.STATE_DIR)
+        try:
+            super().handle(*args, **options)
+        finally:
+            settings.REDIS_URL = given
 
     # --- looking --------------------------------------------------------------------------
     def list_policies(self, options: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from ansf_platform.accounts import tokens
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.accounts.scopes import SCOPES
 from ratelimit import counting, definitions, policies, pool
+from ratelimit.counted import CountedLimiter
 from ratelimit.definitions import COMMAND
-from ratelimit.limiter import Limiter
 from ratelimit.models import Policy
 from ratelimit.spec import spec_from
 from tests.api.conftest import Api
@@ -36,7 +36,7 @@ def server(valkey, settings, monkeypatch):
     client = counting.connected()
     client.flushdb()
     counting.TALLY.reset()
-    made = Limiter(redis.Redis.from_url(settings.REDIS_URL), budget_s=5.0)
+    made = CountedLimiter(redis.Redis.from_url(settings.REDIS_URL), budget_s=5.0)
     monkeypatch.setattr(pool, "limiter", lambda: made)
     yield client
     counting.TALLY.stop()
@@ -47,7 +47,7 @@ def server(valkey, settings, monkeypatch):
 def nowhere(settings, monkeypatch):
     """A Redis that does not answer."""
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    made = Limiter(redis.Redis.from_url(settings.REDIS_URL), workers=1)
+    made = CountedLimiter(redis.Redis.from_url(settings.REDIS_URL), workers=1)
     monkeypatch.setattr(pool, "limiter", lambda: made)
     yield
     counting.TALLY.stop()
