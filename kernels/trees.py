@@ -12,14 +12,14 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernels.compile import jit
-from kernels.series import Floats
+from kernels.series import Floats, Integers
 from kernels.tree_packing import MAX_CATEGORIES, Arrays, pack_histogram, pack_stages
 
 Link = Literal["identity", "exponential", "logistic", "softmax"]
@@ -44,6 +44,16 @@ class Trees:
     """The classes in order of their columns; empty for a regressor."""
     single_precision: bool
     """Rows are rounded to float32 first and may hold no NaN (GradientBoosting)."""
+    steps: NDArray[np.int32] = field(init=False, repr=False)
+    depths: Integers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse arrays with which the kernel would read beyond their ends, or for ever."""
+        if not (_is_described(self) and _has_categories(self) and _has_trees(self)):
+            raise ValueError("this is no packed ensemble: its parts contradict each other")
+        steps, depths = _prepare(self.arrays.nodes, self.arrays.roots)
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "depths", depths)
 
     def raw(self, rows: ArrayLike) -> Floats:
         """The sums of the trees, shape (rows, columns); (columns,) for a row of shape (features,).
@@ -52,7 +62,10 @@ class Trees:
         """
         table, one = self._table(rows)
         a = self.arrays
-        scores = _score(table, a.nodes, a.values, a.sets, a.roots, a.start)
+        if len(a.sets):
+            scores = _score_sets(table, a.nodes, a.values, a.sets, a.roots, a.start)
+        else:
+            scores = _score(table, self.steps, a.values, a.roots, self.depths, a.start)
         return cast("Floats", scores[0]) if one else scores
 
     def probabilities(self, rows: ArrayLike) -> Floats:
@@ -144,7 +157,7 @@ def pack(model: Any) -> Trees:
         )
     labels = tuple(label.item() for label in getattr(model, "classes_", ()))
     link = _link(model, labels, packed.start.size)
-    return _checked(Trees(packed, int(model.n_features_in_), link, labels, name in _STAGES))
+    return Trees(packed, int(model.n_features_in_), link, labels, name in _STAGES)
 
 
 def from_dict(data: Mapping[str, Any]) -> Trees:
@@ -187,9 +200,8 @@ def _from_parts(head: Mapping[str, Any], arrays: Arrays) -> Trees:
         or (not isinstance(labels, list))
     ):
         raise ValueError("this is no packed ensemble: its description is damaged")
-    return _checked(
-        Trees(arrays, features, head["link"], tuple(labels), bool(head.get("single_precision")))
-    )
+    single = bool(head.get("single_precision"))
+    return Trees(arrays, features, head["link"], tuple(labels), single)
 
 
 def _link(model: Any, labels: Labels, columns: int) -> Link:
@@ -197,13 +209,6 @@ def _link(model: Any, labels: Labels, columns: int) -> Link:
         return "softmax" if columns > 1 else "logistic"
     loss = getattr(model, "loss", "squared_error")
     return "exponential" if loss in {"poisson", "gamma"} else "identity"
-
-
-def _checked(trees: Trees) -> Trees:
-    """Refuse arrays with which the kernel would read beyond their ends, or for ever."""
-    if not (_is_described(trees) and _has_categories(trees) and _has_trees(trees)):
-        raise ValueError("this is no packed ensemble: its parts contradict each other")
-    return trees
 
 
 def _is_described(trees: Trees) -> bool:
@@ -239,8 +244,9 @@ def _has_trees(trees: Trees) -> bool:
         and (children < count).all()
         and (by_set[:, 4] < len(a.sets)).all()
         and np.isin(by_set[:, 0], a.categorical).all()
-        and (a.roots >= 0).all()
+        and (np.diff(a.roots, prepend=-1) > 0).all()
         and (a.roots < count).all()
+        and count < 1 << 31
         and len(a.roots) % a.start.size == 0
     )
 
@@ -277,7 +283,88 @@ def _encode(
 
 
 @jit
+def _prepare(
+    nodes: NDArray[np.int64], roots: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Nodes whose leaves lead to themselves, as (feature, left, right, missing), and depths.
+
+    So every tree can be walked for a fixed number of steps, without asking where it ends.
+    """
+    count = nodes.shape[0]
+    steps = np.empty((count, 4), np.int32)
+    level = np.zeros(count, np.int64)
+    depths = np.zeros(roots.size, np.int64)
+    for node in range(count):
+        if nodes[node, 0] < 0:
+            steps[node, 0] = 0
+            steps[node, 1] = node
+            steps[node, 2] = node
+            steps[node, 3] = 0
+            continue
+        for k in range(4):
+            steps[node, k] = nodes[node, k]
+        for k in range(1, 3):
+            child = nodes[node, k]
+            if level[child] < level[node] + 1:
+                level[child] = level[node] + 1
+    for t in range(roots.size):
+        end = roots[t + 1] if t + 1 < roots.size else count
+        for node in range(roots[t], end):
+            if level[node] > depths[t]:
+                depths[t] = level[node]
+    return steps, depths
+
+
+@jit
 def _score(
+    table: Floats,
+    steps: NDArray[np.int32],
+    values: Floats,
+    roots: NDArray[np.int64],
+    depths: NDArray[np.int64],
+    start: Floats,
+) -> Floats:
+    """Sums of leaf values. Four trees are walked at once: each waits for memory, not for others."""
+    columns = start.size
+    trees = roots.size
+    out = np.empty((table.shape[0], columns))
+    for i in range(table.shape[0]):
+        x = table[i]
+        out[i] = start
+        column = 0
+        for t in range(0, trees, 4):
+            a = roots[t]
+            b = roots[min(t + 1, trees - 1)]
+            c = roots[min(t + 2, trees - 1)]
+            d = roots[min(t + 3, trees - 1)]
+            deepest = 0
+            for k in range(t, min(t + 4, trees)):
+                if depths[k] > deepest:
+                    deepest = depths[k]
+            for _ in range(deepest):
+                a = _child(x, steps, values, a)
+                b = _child(x, steps, values, b)
+                c = _child(x, steps, values, c)
+                d = _child(x, steps, values, d)
+            for k, leaf in enumerate((a, b, c, d)):
+                if t + k < trees:
+                    out[i, column] += values[leaf]
+                    column += 1
+                    if column == columns:
+                        column = 0
+    return out
+
+
+@jit
+def _child(x: Floats, steps: NDArray[np.int32], values: Floats, node: int) -> int:
+    value = x[steps[node, 0]]
+    left = (value <= values[node]) | ((value != value) & (steps[node, 3] == 1))  # noqa: PLR0124
+    child: int = steps[node, 2 - left]
+    return child
+
+
+@jit
+def _score_sets(
     table: Floats,
     nodes: NDArray[np.int64],
     values: Floats,
@@ -285,7 +372,7 @@ def _score(
     roots: NDArray[np.int64],
     start: Floats,
 ) -> Floats:
-    """Sums of leaf values. A node: (feature or -1, left, right, whether missing goes left, set)."""
+    """The same where some nodes ask whether a category is in a set."""
     columns = start.size
     out = np.empty((table.shape[0], columns))
     for i in range(table.shape[0]):
