@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.handlers import elastic, http, series
+from workers.handlers import attractor, elastic, http, series
 
-SCHEMAS: dict[str, dict[str, Any]] = {**series.SCHEMAS, **elastic.SCHEMAS, **http.SCHEMAS}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    **series.SCHEMAS,
+    **attractor.SCHEMAS,
+    **elastic.SCHEMAS,
+    **http.SCHEMAS,
+}
 
-__all__ = ["SCHEMAS", "elastic", "http", "series"]
+__all__ = ["SCHEMAS", "attractor", "elastic", "http", "series"]

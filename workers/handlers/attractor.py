@@ -1,0 +1,177 @@
+"""Handlers that measure many windows in one task: what a message costs is paid once.
+
+Windows are a list of series, or one long series cut into equal windows. Between windows each
+handler looks whether it was cancelled, says how far it is, and stops before its time limit would
+kill it. A window that cannot be measured gets its reason instead of figures; the others stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from celery import shared_task
+
+from kernels import attractor
+from workers.context import GiveUp, current_or_none
+
+MAX_WINDOWS = 10_000
+MAX_SAMPLES = 1_000_000
+"""Of all windows together."""
+
+RESERVE_SECONDS = 1.0
+"""Left of the time limit when a task gives up, to say so."""
+
+_REFERENCE: dict[str, Any] = {"type": "object", "required": ["$from"]}
+_WINDOWS: dict[str, Any] = {
+    "windows": {"anyOf": [{"type": "array", "minItems": 1, "maxItems": MAX_WINDOWS}, _REFERENCE]},
+    "series": {"anyOf": [{"type": "array", "minItems": 1, "maxItems": MAX_SAMPLES}, _REFERENCE]},
+    "length": {"type": "integer", "minimum": 1},
+    "step": {"type": "integer", "minimum": 1},
+}
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    name: getattr(attractor, name)
+    for name in (
+        "average_mutual_information",
+        "choose_dimension",
+        "choose_lag",
+        "correlation_dimension",
+        "delay_embed",
+        "dfa",
+        "hurst_rs",
+        "lyapunov_kantz",
+        "lyapunov_rosenstein",
+        "multiscale_entropy",
+        "permutation_entropy",
+        "recurrence",
+        "sample_entropy",
+        "surrogates",
+        "zero_one_chaos",
+    )
+}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "attractor.analyze_each": {
+        "type": "object",
+        "required": [],
+        "additionalProperties": False,
+        "properties": {
+            **_WINDOWS,
+            "mode": {"enum": ["fast", "normal", "deep"]},
+            "sample_interval": {"type": "number", "exclusiveMinimum": 0},
+        },
+    },
+    "attractor.measure_each": {
+        "type": "object",
+        "required": ["measures"],
+        "additionalProperties": False,
+        "properties": {
+            **_WINDOWS,
+            "measures": {
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"enum": sorted(MEASURES)},
+                "additionalProperties": {"type": "object"},
+            },
+        },
+    },
+}
+
+
+@shared_task(name="attractor.analyze_each")
+def analyze_each(
+    windows: list[list[float]] | None = None,
+    series: list[float] | None = None,
+    length: int | None = None,
+    step: int | None = None,
+    mode: attractor.Mode = "fast",
+    sample_interval: float = 1.0,
+) -> dict[str, Any]:
+    """One report per window, in order."""
+
+    def analyze(window: list[float]) -> dict[str, Any]:
+        return attractor.analyze(window, mode, sample_interval).as_dict()
+
+    return {"reports": list(_each(_cut(windows, series, length, step), analyze))}
+
+
+@shared_task(name="attractor.measure_each")
+def measure_each(
+    measures: dict[str, dict[str, Any]],
+    windows: list[list[float]] | None = None,
+    series: list[float] | None = None,
+    length: int | None = None,
+    step: int | None = None,
+) -> dict[str, Any]:
+    """For each window the chosen `measures`, by name, each with its own keyword arguments."""
+    unknown = sorted(set(measures) - set(MEASURES))
+    if unknown:
+        raise GiveUp(f"no measure {unknown[0]!r}; choose from {', '.join(sorted(MEASURES))}")
+
+    def measure(window: list[float]) -> dict[str, Any]:
+        return {name: as_json(MEASURES[name](window, **ask)) for name, ask in measures.items()}
+
+    return {"figures": list(_each(_cut(windows, series, length, step), measure))}
+
+
+def _each(
+    windows: list[list[float]], work: Callable[[list[float]], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    context = current_or_none()
+    failed = 0
+    for done, window in enumerate(windows):
+        if context is not None:
+            context.check_cancelled()
+            context.progress(done / len(windows), f"window {done + 1} of {len(windows)}")
+            if context.seconds_left < RESERVE_SECONDS:
+                raise GiveUp(
+                    f"the time limit came after {done} of {len(windows)} windows; "
+                    "split the task or raise the limit"
+                )
+        try:
+            yield work(window)
+        except (ValueError, TypeError) as error:  # TypeError: an argument no measure has
+            failed += 1
+            yield {"error": str(error)}
+    if context is not None:
+        context.log(f"{len(windows)} windows, {failed} could not be measured")
+
+
+def _cut(
+    windows: list[list[float]] | None,
+    series: list[float] | None,
+    length: int | None,
+    step: int | None,
+) -> list[list[float]]:
+    """The windows as given, or of `series`: `length` samples every `step` (default: no overlap)."""
+    if (windows is None) == (series is None):
+        raise GiveUp("pass either windows, or one series with the length of its windows")
+    if series is not None:
+        if length is None or not 0 < length <= len(series):
+            raise GiveUp(f"length is {length}; pass 1 to {len(series)} samples per window")
+        starts = range(0, len(series) - length + 1, step or length)
+        windows = [series[start : start + length] for start in starts[: MAX_WINDOWS + 1]]
+    found = windows or []
+    if not all(isinstance(window, list) for window in found):
+        raise GiveUp("windows must be a list of lists of numbers")
+    samples = sum(map(len, found))
+    if len(found) > MAX_WINDOWS or samples > MAX_SAMPLES:
+        raise GiveUp(
+            f"{len(found)} windows with {samples} samples are more than a task takes "
+            f"({MAX_WINDOWS} and {MAX_SAMPLES}): split it"
+        )
+    return found
+
+
+def as_json(value: Any) -> Any:
+    """Plain JSON of what a kernel returned; null stands for infinite."""
+    if is_dataclass(value):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, np.ndarray | np.generic):
+        return as_json(value.tolist())
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
