@@ -22,7 +22,7 @@ def backend(request, db, monkeypatch):
     if lacking:
         pytest.skip(f"{request.param} on {db}: {lacking}")
     monkeypatch.setattr(graph, "LEAST_ROWS", 100)
-    monkeypatch.setattr(views, "SEAL_ROWS", 256)
+    monkeypatch.setattr(views, "SEAL_ROWS", 128)
     return request.param
 
 
@@ -62,15 +62,15 @@ def closeness(vectors, query, metric):
 def cloud(random):
     """Rows in clusters, of different lengths."""
     centres = random.normal(size=(12, 16))
-    rows = centres[random.integers(0, 12, 700)] + 0.3 * random.normal(size=(700, 16))
-    return rows * random.uniform(0.5, 2, (700, 1))
+    rows = centres[random.integers(0, 12, 400)] + 0.3 * random.normal(size=(400, 16))
+    return rows * random.uniform(0.5, 2, (400, 1))
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_nearest_are_found_with_their_scores(space, cloud, metric):
     shapes = space(metric=metric, dimension=16)
     ids = fill(shapes, cloud)
-    queries = cloud[::70] + 0.1
+    queries = cloud[::50] + 0.1
 
     for exact in (False, True):
         for query, found in zip(
@@ -89,7 +89,7 @@ def test_the_nearest_are_found_with_their_scores(space, cloud, metric):
         ({"kind": "b"}, lambda n: n % 3 == 1),
         ({"kind": {"in": ["a", "c"]}}, lambda n: n % 3 != 1),
         ({"n": {"gte": 10, "lt": 14}}, lambda n: 10 <= n < 14),
-        ({"n": {"gt": 600}, "kind": {"ne": "a"}}, lambda n: n > 600 and n % 3),
+        ({"n": {"gt": 300}, "kind": {"ne": "a"}}, lambda n: n > 300 and n % 3),
         ({"n": 7}, lambda n: n == 7),
         ({"missing": {"exists": True}}, lambda _: False),
         ({"missing": {"exists": False}, "kind": {"gte": "c"}}, lambda n: n % 3 == 2),
@@ -118,12 +118,12 @@ def test_what_changes_is_followed(space, cloud):
     assert memory.search(shapes, cloud[3], 1)[0].count == 2
 
     memory.delete(shapes, [target])
-    found = memory.search(shapes, cloud[3], 700)
+    found = memory.search(shapes, cloud[3], 400)
     assert target not in {one.id for one in found}
-    assert len(found) == 699
+    assert len(found) == 399
 
     memory.reindex(shapes)
-    assert [one.id for one in memory.search(shapes, cloud[3], 700)] == [one.id for one in found]
+    assert [one.id for one in memory.search(shapes, cloud[3], 400)] == [one.id for one in found]
 
 
 def test_namespaces_do_not_mix(space, random):
