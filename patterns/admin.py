@@ -19,6 +19,9 @@ from patterns.errors import Invalid, PatternError
 from patterns.models import Namespace, Pattern
 
 
+Deletion = tuple[list[Any], dict[str, int], set[str], list[Any]]
+
+
 class NamespaceForm(TenantForm):
     """Judges a namespace as REST and commands do, each mistake beside its field."""
 
@@ -70,6 +73,13 @@ class NamespaceAdmin(ScopedAdmin):
         super().save_model(request, obj, form, change)
         if "backend" in form.changed_data or "metric" in form.changed_data or not change:
             memory.start_anew(memory.lock(obj))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Deletion:
+        """The namespaces, and how many patterns go with them: too many to be listed."""
+        rows = list(objs)
+        lacking = {"namespace"} if not all(self._may_write(request, row) for row in rows) else set()
+        counts = {"namespaces": len(rows), "patterns": sum(row.live for row in rows)}
+        return [f"{row} with {row.live} patterns" for row in rows], counts, lacking, []
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         with transaction.atomic():

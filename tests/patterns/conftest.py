@@ -7,6 +7,7 @@ import pytest
 
 from patterns.index import views
 from patterns.models import Namespace
+from tests.cli.conftest import fails, manage  # noqa: F401
 from tests.databases import _postgres_config, _pristine_sqlite, db  # noqa: F401
 
 
