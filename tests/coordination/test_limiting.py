@@ -7,39 +7,21 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
-import redis
 
 from ansf_platform.celery import MEMORY, app
 from coordination import (
     TaskRequest,
-    definitions,
     dispatch,
     lifecycle,
     limiting,
-    selectors,
     submit_many,
 )
 from coordination.dispatch import Dispatcher
-from coordination.errors import Limited
-from coordination.models import Agent, Attempt, LimitSet, Status, Swarm, Task
+from coordination.models import Agent, Attempt, Status, Swarm, Task
 from coordination.publish import Publisher
-from coordination.requests import Submitter
-from coordination.submission import submit
-from ratelimit import policies, pool
-from ratelimit.limiter import Limiter
+from ratelimit import policies
 from ratelimit.models import Policy
-from tests.coordination.steps import ago, get, plant, status, worker
-
-
-@pytest.fixture
-def limiter(valkey, monkeypatch):
-    """A limiter on an empty database of a real server, with more patience than in production."""
-    client = redis.Redis.from_url(valkey.database_url(12))
-    client.flushdb()
-    made = Limiter(client, budget_s=5.0)
-    monkeypatch.setattr(pool, "limiter", lambda: made)
-    yield made
-    made.close()
+from tests.coordination.steps import ago, plant, status, worker
 
 
 @pytest.fixture
@@ -49,40 +31,6 @@ def dispatcher(db, limiter):
     assert publisher.wait_ready(10)
     yield Dispatcher(publisher)
     publisher.stop(timeout=0)
-
-
-@pytest.fixture
-def policy(tenant):
-    """Write a policy that fills up so slowly that a test does not see it."""
-
-    def write(name="slow", **columns):
-        rate = {"limit": 36, "period_seconds": 3600, "burst": 3, "on_deny": "wait"}
-        made = Policy.objects.create(
-            **{"tenant": tenant, "name": name, "scope": "definition", **rate, **columns}
-        )
-        policies.forget()
-        return made
-
-    yield write
-    policies.forget()
-
-
-@pytest.fixture
-def limited(tenant, swarms, policy):
-    """Write the policies and a definition that names them."""
-
-    def define(*given, name="limited", **columns):
-        names = [policy(**one).name for one in given or ({},)]
-        return definitions.define(
-            tenant,
-            name,
-            handler="tests.accept",
-            default_swarm=swarms["research"],
-            limits=names,
-            **columns,
-        )
-
-    return define
 
 
 def many(count, definition="limited", **options):
@@ -351,67 +299,6 @@ def test_a_swarm_that_is_limited_later_limits_what_already_waits(dispatcher, def
     assert dispatcher.cycle(None) == 3
 
 
-def test_policies_count_by_who_submitted(dispatcher, limited, tenant):
-    limited({"scope": "user"})
-    worker(concurrency=20)
-    for user in ("1", "2"):
-        requests = [TaskRequest(definition="limited")] * 5
-        submit_many(requests, by=Submitter(user=user, token="9"))
-
-    assert dispatcher.cycle(None) == 6
-    assert set(LimitSet.objects.values_list("user", "token")) == {("1", ""), ("2", "")}
-
-
-@pytest.mark.parametrize(("answer", "started"), [("deny", 0), ("allow", 6), ("local", 3)])
-def test_without_redis_a_policy_says_what_happens_and_the_cycle_is_not_held_up(
-    dispatcher, definition, limited, answer, started
-):
-    away = Limiter(redis.Redis(port=1), workers=1)
-    dispatcher.limits = limiting.Limits(away)
-    limited({"without_redis": answer, "on_deny": "shed" if answer == "deny" else "wait"})
-    worker(concurrency=20)
-    held, free = many(20), many(2, "accept")
-    dispatcher.limits._peek([])
-
-    dispatcher.cycle(None)
-    assert states(id__in=held)["dispatched"] == started
-    assert states(id__in=held)["cancelled"] == 0  # nothing is shed for want of Redis
-    assert states(id__in=free) == {"dispatched": 2}
-    away.close()
-
-
-def test_a_policy_that_refuses_is_charged_when_tasks_are_submitted(dispatcher, limited, limiter):
-    limited({"on_deny": "reject"})
-    worker(concurrency=10)
-    many(2)
-
-    with pytest.raises(Limited, match="slow is reached: try again in") as refused:
-        many(2)
-    many(1)
-
-    assert refused.value.decision.violated == ("slow",)
-    assert Task.objects.count() == 3
-    assert dispatcher.cycle(None) == 3  # paid for
-    with pytest.raises(Limited, match="never lets in so many at once"):
-        many(4)
-
-
-def test_what_is_not_stored_is_not_charged(limited, limiter, definition):
-    limited({"on_deny": "reject"})
-    first = submit("limited", key="one").task_id
-    for _ in range(5):
-        assert submit("limited", key="one").task_id == first
-
-    many(2)
-    result = submit_many(
-        [TaskRequest(definition="limited"), TaskRequest(definition="accept")], all_or_nothing=False
-    )
-
-    assert [found is not None for found in result.submissions] == [False, True]
-    [error] = result.errors
-    assert (error.index, error.field) == (0, "/limits")
-
-
 def test_a_lane_takes_one_unit_at_a_time(dispatcher, limited, limiter):
     limited()
     worker(concurrency=10)
@@ -421,65 +308,3 @@ def test_a_lane_takes_one_unit_at_a_time(dispatcher, limited, limiter):
     assert dispatcher.cycle(None) == 2
     assert (status(lane[0]), status(alone[0])) == ("dispatched", "dispatched")
     assert level(limiter, "slow") == 1
-
-
-def test_a_dead_leader_loses_units_and_lets_nobody_start_twice(dispatcher, limited, monkeypatch):
-    limited({"burst": 5})
-    worker(concurrency=10)
-    many(20)
-
-    def crash(*_):
-        raise RuntimeError("killed here")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(dispatch, "mark", crash)
-        with pytest.raises(RuntimeError):
-            dispatcher.cycle(None)
-    successor = Dispatcher(dispatcher.publisher)
-
-    assert successor.cycle(None) == 0
-    assert states() == {"ready": 20}
-
-
-def test_groups_are_found_without_a_walk_through_them(definition, limited, monkeypatch, dispatcher):
-    limited()
-    for priority in (1, 5, 9):
-        many(3, priority=priority)
-        many(3, "accept", priority=priority)
-    wanted = set(Task.objects.values_list("pool", "swarm_id", "priority", "limit_set"))
-
-    def found():
-        return [(g["pool"], g["swarm_id"], g["priority"], g["limit_set"])
-                for g in dispatcher._groups()]  # fmt: skip
-
-    assert set(found()) == wanted
-    assert len(found()) == len(wanted) == 6
-    monkeypatch.setattr(dispatch, "MOST_GROUPS", 4)
-    rounds = [found() for _ in range(2)]
-    assert [len(groups) for groups in rounds] == [4, 2]
-    assert {group for groups in rounds for group in groups} == wanted
-
-
-def test_a_task_tells_which_policy_it_waits_for_and_about_how_long(dispatcher, limited, tenant):
-    limited({"burst": 1})  # and one each 100 s
-    worker(concurrency=10)
-    ids = many(21)
-    dispatcher.cycle(None)
-
-    [hold] = selectors.holds_of(get(ids[20]))
-    assert (hold.policy, hold.unit) == ("slow", "requests")
-    assert 1900 < hold.starts_in <= 2000
-    [queue] = selectors.limit_queues(tenant)
-    assert (queue.policy, queue.key, queue.waiting) == ("slow", hold.key, 20)
-    assert selectors.holds_of(get(ids[0])) == []
-
-
-def test_places_are_told_as_well(dispatcher, limited, tenant):
-    limited({"unit": "concurrency", "limit": 2, "period_seconds": 30, "burst": None})
-    worker(concurrency=10)
-    ids = many(5)
-    dispatcher.cycle(None)
-
-    [hold] = selectors.holds_of(get(ids[4]))
-    assert (hold.left, hold.next_in, hold.starts_in) == (0, None, None)
-    assert [queue.waiting for queue in selectors.limit_queues(tenant)] == [3]
