@@ -10,7 +10,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ratelimit.scripts import Command
-from ratelimit.wire import Replies, Unreachable
+from ratelimit.wire import PORTION, Replies, Unreachable
 
 
 class AsyncTransport(Protocol):
@@ -29,6 +29,12 @@ class AsyncWire:
 
     async def run(self, commands: Sequence[Command]) -> Replies:
         """See `AsyncTransport`."""
+        replies: Replies = []
+        for start in range(0, len(commands), PORTION):
+            replies += await self._portion(commands[start : start + PORTION])
+        return replies
+
+    async def _portion(self, commands: Sequence[Command]) -> Replies:
         replies = await self._exchange([command.packed for command in commands])
         lost = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if lost:

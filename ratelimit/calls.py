@@ -19,6 +19,9 @@ from ratelimit.keys import Keys
 from ratelimit.quota import Quota
 from ratelimit.scripts import Command, Scripts, plain
 
+MOST_BUCKETS = 100
+"""In one decision: they are charged together, and everybody else waits meanwhile."""
+_PORTION = 250  # levels looked at in one call
 _CACHED = 2048  # charges; each is about a kilobyte
 Shard = tuple[Bucket, ...]
 
@@ -48,12 +51,17 @@ class Calls:
         return Command(self.scripts.take, (self.keys.of("level", bucket),), texts)
 
     def looked_at_together(self, buckets: Sequence[Bucket]) -> list[Shard]:
-        """Shards of one kind each: levels, or slots."""
+        """Shards of one kind each, levels or slots, in portions that answer quickly."""
         parts = [
             [bucket for bucket in buckets if (bucket.unit == "concurrency") is held]
             for held in (False, True)
         ]
-        return [shard for part in parts if part for shard in self.shards(part)]
+        shards = [shard for part in parts if part for shard in self.shards(part)]
+        return [
+            shard[start : start + _PORTION]
+            for shard in shards
+            for start in range(0, len(shard), _PORTION)
+        ]
 
     def look(self, buckets: Shard) -> Command:
         """The levels, or the places that are held."""
@@ -112,6 +120,8 @@ class Calls:
         return self.keys.named("reservation", tag or "ansf", identity)
 
     def _charge(self, buckets: Shard, cost: int, patience_us: int) -> Command:
+        if len(buckets) > MOST_BUCKETS:
+            raise ValueError(f"buckets: {len(buckets)} in one decision, at most {MOST_BUCKETS}")
         texts: list[str] = []
         for bucket in buckets:
             _spendable(bucket)

@@ -36,7 +36,9 @@ Replies = list[Any]
 CONNECT_S = 0.05
 """How long a caller waits for a new connection, once: failing to get one opens the breaker."""
 _MOVED = (MovedError, AskError, ClusterDownError)
-_MOST_OWED = 64  # late replies; a connection that owes more is closed
+PORTION = 200
+"""Commands sent at once; more of them take several round trips, each with its own budget."""
+_MOST_OWED = 2 * PORTION  # late replies; a connection that owes more is closed
 
 
 class Unreachable(Disconnected):
@@ -84,7 +86,8 @@ class Transport(Protocol):
     """What a limiter asks: one server, or the nodes of a cluster."""
 
     def run(self, commands: Sequence[Command]) -> Replies:
-        """One round trip to each server concerned, and another where a script was lost.
+        """One round trip to each server concerned, for every `PORTION` commands; another where a
+        script was lost.
 
         Raises RedisError or OSError, also when one of the replies is an error.
         """
@@ -125,6 +128,12 @@ class Wire:
 
     def run(self, commands: Sequence[Command]) -> Replies:
         """See `Transport`."""
+        replies: Replies = []
+        for start in range(0, len(commands), PORTION):
+            replies += self._portion(commands[start : start + PORTION])
+        return replies
+
+    def _portion(self, commands: Sequence[Command]) -> Replies:
         packed = b"".join([command.packed for command in commands])
         replies = self._with_line(Line.exchange, packed, len(commands))
         lost = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]

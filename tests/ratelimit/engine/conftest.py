@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ratelimit.engine.servers import Cluster, Single, make_limiter
+from tests.ratelimit.engine.servers import Cluster, Single, close_clients, make_limiter
 from tests.services_fixtures import _enter
+
+
+@pytest.fixture(autouse=True)
+def closed_clients():
+    yield
+    close_clients()
 
 
 @pytest.fixture(scope="session")

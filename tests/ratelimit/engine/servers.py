@@ -35,6 +35,20 @@ end
 )
 
 
+_made = []
+
+
+def made(client):
+    """A client that is closed after the test."""
+    _made.append(client)
+    return client
+
+
+def close_clients():
+    while _made:
+        _made.pop().close()
+
+
 class ClusterNode(Valkey):
     """A Valkey that waits to be told its part of a cluster."""
 
@@ -59,7 +73,7 @@ class Cluster:
             client.close()
 
     def client(self):
-        return redis.RedisCluster(host=LOOPBACK, port=self.nodes[0].port)
+        return made(redis.RedisCluster(host=LOOPBACK, port=self.nodes[0].port))
 
     def async_client(self):
         return AsyncRedisCluster(host=LOOPBACK, port=self.nodes[0].port)
@@ -72,7 +86,7 @@ class Single:
         self.valkey = valkey
 
     def client(self):
-        return redis.Redis.from_url(self.valkey.url)
+        return made(redis.Redis.from_url(self.valkey.url))
 
     def async_client(self):
         return AsyncRedis.from_url(self.valkey.url)

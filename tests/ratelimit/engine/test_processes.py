@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -83,6 +84,20 @@ def test_eight_processes_admit_exactly_what_the_bucket_held_and_refilled(single)
     full_at = int(whole) + Fraction(int(part), QUOTA.units)
     assert begun[0] <= full_at - admitted * Fraction(QUOTA.period_us, QUOTA.limit) <= begun[2]
     limiter.close()
+
+
+def test_a_fork_makes_connections_of_its_own(limiter):
+    bucket = Bucket("p", "k", Quota.per_second(1, 500, 3600))
+    limiter.acquire([bucket])
+    child = os.fork()
+    if child == 0:
+        allowed = all(limiter.acquire([bucket]).remaining >= 0 for _ in range(100))
+        os._exit(0 if allowed and not limiter.degraded else 1)
+    decisions = [limiter.acquire([bucket]) for _ in range(100)]
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert not any(decision.degraded for decision in decisions)
+    assert limiter.peek([bucket]).remaining == 500 - 201
 
 
 def test_the_clock_of_a_client_decides_nothing(limiter, monkeypatch):

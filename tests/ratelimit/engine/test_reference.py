@@ -128,7 +128,7 @@ def test_scripts_and_reference_never_differ(single):
         server = single
 
     run_state_machine_as_test(
-        OnServer, settings=settings(settings(), max_examples=100, stateful_step_count=30)
+        OnServer, settings=settings(settings(), max_examples=60, stateful_step_count=30)
     )
 
 

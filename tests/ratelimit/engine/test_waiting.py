@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import pairwise
 
 import pytest
 
@@ -18,7 +17,8 @@ from ratelimit.keys import Keys
 from ratelimit.limiter import Limiter
 from ratelimit.scripts import PRODUCTION
 from tests.architecture.sources import ROOT
-from tests.ratelimit.engine.servers import PATIENT_S, bucket, unique, until
+from tests.ratelimit.engine.servers import PATIENT_S, TEST_BUILD, bucket, unique, until
+from tests.ratelimit.engine.test_reference import TestClock
 
 pytestmark = pytest.mark.valkey
 
@@ -36,14 +36,20 @@ with limiter.slot([places], life_s=0.5) as slot:
 """
 
 
-def test_slots_are_given_in_the_order_of_asking(limiter, monkeypatch):
-    api = bucket(limit=50, seconds=10.0, burst=1)
-    limiter.acquire([api])
-    monkeypatch.setattr("ratelimit.limiter.time.sleep", lambda seconds: None)
+def test_slots_are_given_in_the_order_of_asking(single, monkeypatch):
+    client = single.client()
+    clock = TestClock(client)
+    limiter = Limiter(client, keys=Keys(unique()), scripts=TEST_BUILD, budget_s=PATIENT_S)
+    api, slept = bucket(limit=5, seconds=1.0, burst=2), []
+    monkeypatch.setattr("ratelimit.limiter.time.sleep", slept.append)
 
-    ends = [time.monotonic() + limiter.acquire([api], wait=5.0).wait for _ in range(6)]
+    waits = [limiter.acquire([api], wait=0.65).wait for _ in range(6)]
+    clock.advance(200_000)
+    waits.append(limiter.acquire([api], wait=0.65).wait)
+    limiter.close()
 
-    assert all(0.1 < later - earlier < 0.3 for earlier, later in pairwise(ends))
+    assert waits == [0.0, 0.0, 0.2, 0.4, 0.6, 0.0, 0.6]
+    assert slept == [0.2, 0.4, 0.6, 0.6]
 
 
 def test_whoever_does_not_wait_stands_behind_those_who_do(limiter):
@@ -111,8 +117,8 @@ def test_waiting_for_a_place_ends_when_one_is_left(limiter):
 def test_a_place_outlives_its_life_as_long_as_its_holder_beats(limiter):
     places = bucket("places", limit=1, unit="concurrency")
 
-    with limiter.slot([places], life_s=0.15) as slot:
-        end = time.monotonic() + 0.6
+    with limiter.slot([places], life_s=0.5) as slot:
+        end = time.monotonic() + 1.2
         while time.monotonic() < end:
             assert limiter.peek_many([places])[0].remaining == 0
             time.sleep(0.01)
