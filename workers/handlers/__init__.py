@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.handlers import attractor, elastic, http, series
+from workers.handlers import attractor, elastic, http, logic, series
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     **series.SCHEMAS,
     **attractor.SCHEMAS,
     **elastic.SCHEMAS,
+    **logic.SCHEMAS,
     **http.SCHEMAS,
 }
 
-__all__ = ["SCHEMAS", "attractor", "elastic", "http", "series"]
+__all__ = ["SCHEMAS", "attractor", "elastic", "http", "logic", "series"]
