@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from celery import signals
 
+from ansf_platform.celery import app
 from workers import boot
 from workers.context import JournalHandler
 
@@ -76,3 +77,23 @@ def test_celery_leaves_logging_to_django_and_handlers_keep_their_info_lines():
         root.handlers[:] = before
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+class Sender:
+    """As much of a worker as its signal needs."""
+
+    app = app
+
+
+def test_no_task_asks_whether_to_close_the_database():
+    (fixup,) = app._fixups
+    try:
+        signals.worker_init.send(sender=Sender())
+
+        assert not signals.task_prerun.has_listeners(app)
+        assert not signals.task_postrun.has_listeners(app)
+        # Children still drop the connections that they inherit.
+        assert signals.worker_process_init.has_listeners(app)
+    finally:
+        signals.worker_process_init.disconnect(fixup.worker_fixup.on_worker_process_init)
+        signals.beat_embedded_init.disconnect(fixup.worker_fixup.close_database)
