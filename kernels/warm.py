@@ -8,8 +8,9 @@ from timeit import default_timer
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import attractor, dtw, embedding, vectors
+from kernels import attractor, dtw, embedding, forecast, temporal_logic, trees, vectors
 from kernels.compile import KERNELS
+from kernels.tree_packing import Arrays
 from kernels.vectors import Codes
 
 _SAMPLES = 96
@@ -60,6 +61,10 @@ def warm(clock: Callable[[], float] = default_timer) -> dict[str, float]:
         "vectors.top_k int4": lambda: vectors.top_k(four, wave, 1),
         "vectors.top_k sign": lambda: vectors.top_k(signs, wave, 1),
         "vectors.near_duplicates": lambda: vectors.near_duplicates(pair),
+        **_formulas(wave),
+        "trees.raw": lambda: _tree({}).raw([0.0]),
+        "trees.raw categories": lambda: _tree({"categorical": [0], "categories": [0.0]}).raw([0.0]),
+        "forecast.holt_winters": lambda: forecast.holt_winters(wave, 2, 4),
     }
     return {name: _seconds(call, clock) for name, call in calls.items()}
 
@@ -69,6 +74,33 @@ def ready() -> frozenset[str]:
     return frozenset(
         name for name, kernel in KERNELS.items() if getattr(kernel, "signatures", None)
     )
+
+
+def _formulas(wave: NDArray[np.float64]) -> dict[str, Callable[[], object]]:
+    trace = {"x": wave}
+    bounded, endless = (temporal_logic.Monitor(f) for f in ("G[0,3](x > 0)", "G(x > 0)"))
+    return {
+        "temporal_logic.robustness": lambda: temporal_logic.robustness("G[0,3](x > 0)", trace),
+        "temporal_logic.verdict": lambda: temporal_logic.verdict("G(x > 0)", trace),
+        "temporal_logic.Monitor": lambda: bounded.update(trace),
+        "temporal_logic.Monitor endless": lambda: endless.update(trace),
+    }
+
+
+def _tree(categories: dict[str, list[float]]) -> trees.Trees:
+    """One leaf; with categories evaluated by the kernel that knows sets."""
+    known = {name: np.array(values) for name, values in categories.items()}
+    arrays = {
+        "nodes": np.array([[-1, 0, 0, 0, -1]]),
+        "values": np.zeros(1),
+        "sets": np.zeros((len(known) // 2, 4), np.uint64),
+        "roots": np.zeros(1, np.int64),
+        "start": np.zeros(1),
+        "categorical": np.zeros(0, np.int64),
+        "categories": np.zeros(0),
+        "offsets": np.arange(len(known) // 2 + 1),
+    }
+    return trees.Trees(Arrays.of({**arrays, **known}), 1, "identity", (), single_precision=False)
 
 
 def _codes(rows: NDArray[np.float64]) -> tuple[Codes, Codes, Codes]:

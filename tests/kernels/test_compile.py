@@ -69,9 +69,20 @@ def test_every_kernel_is_compiled_for_one_signature_whatever_the_input():
 @compiled
 def test_warming_compiles_every_kernel_that_python_calls():
     inlined = {"_build", "_select", "_insert", "_keep"}
-    inlined |= {"_valid", "_by_rows", "_by_diagonals", "_add_channels", "_fold", "_add_gaps"}
-    inlined |= {"_sum", "_accumulate", "_walk_back", "_edit", "improved", "_resample"}
+    inlined |= {
+        "_valid",
+        "_screen",
+        "_by_rows",
+        "_by_diagonals",
+        "_add_channels",
+        "_fold",
+        "_add_gaps",
+    }
+    inlined |= {"_accumulate", "_walk_back", "_edit", "improved", "_resample"}
     inlined |= {"_standardise", "_pattern_entropy"}
+    inlined |= {"_is_finite", "_load", "_compute", "_combine", "_window", "_suffix", "_double"}
+    inlined |= {"_blocks", "_chain", "_reverse", "_flip", "stream", "_delay", "_running"}
+    inlined |= {"_ahead", "_behind", "_child"}
 
     ticks = iter(range(1000))
     seconds = warm.warm(lambda: float(next(ticks)))
