@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.db import connection
 
 from coordination import sql
 from coordination.capacity import Capacity
@@ -42,6 +43,11 @@ SELECT pool, agent_id, swarm_id, limit_set, count(DISTINCT envelope) AS envelope
     count(*) AS tasks FROM coordination_task
 WHERE status IN ('dispatched', 'running') GROUP BY pool, agent_id, swarm_id, limit_set
 """
+_NEXT = """
+    SELECT {columns} FROM coordination_task n WHERE n.status = 'ready'
+    AND (n.pool, n.swarm_id, n.priority, n.limit_set)
+        >= (found.pool, found.swarm_id, found.priority, found.limit_set + 1)
+    ORDER BY n.pool, n.swarm_id, n.priority, n.limit_set LIMIT 1"""
 _GROUPS = """
 WITH RECURSIVE found(pool, swarm_id, priority, limit_set, number) AS (
     SELECT * FROM @rows(after, pool text, swarm_id bigint, priority integer, limit_set integer,
@@ -49,17 +55,20 @@ WITH RECURSIVE found(pool, swarm_id, priority, limit_set, number) AS (
     UNION ALL
     SELECT CAST(t.pool AS text), t.swarm_id, CAST(t.priority AS integer), t.limit_set,
         found.number + 1
-    FROM found JOIN coordination_task t ON t.id = (
-        SELECT n.id FROM coordination_task n WHERE n.status = 'ready'
-        AND (n.pool, n.swarm_id, n.priority, n.limit_set)
-            >= (found.pool, found.swarm_id, found.priority, found.limit_set + 1)
-        ORDER BY n.pool, n.swarm_id, n.priority, n.limit_set LIMIT 1)
-    WHERE found.number < %(most)s)
-SELECT found.*, s.paused FROM found JOIN coordination_swarm s ON s.id = found.swarm_id
-WHERE found.number > 0 ORDER BY found.number
+    FROM found {next} WHERE found.number < %(most)s)
+SELECT found.*, (SELECT s.paused FROM coordination_swarm s WHERE s.id = found.swarm_id) AS paused
+FROM found WHERE found.number > 0 ORDER BY found.number
 """
 """Each step skips all that is left of a group: as many steps as groups, however much waits. `>=`
 with the next number, for SQLite would walk through the group to find what is `>` it."""
+_GROUP = "n.pool, n.swarm_id, n.priority, n.limit_set"
+GROUPS = {
+    "postgresql": _GROUPS.format(next=f"CROSS JOIN LATERAL ({_NEXT.format(columns=_GROUP)}) t"),
+    # SQLite has no LATERAL.
+    "sqlite": _GROUPS.format(
+        next=f"JOIN coordination_task t ON t.id = ({_NEXT.format(columns='n.id')})"
+    ),
+}
 _OLDEST = """
 SELECT * FROM (SELECT id, pool, swarm_id, definition_id, priority, rank, payload_bytes, limit_set,
     @epoch(@now) - @epoch(ready_at) AS waited,
@@ -114,9 +123,10 @@ class Dispatcher:
 
     def _groups(self) -> list[sql.Row]:
         """Pool, swarm, priority and limit set of what is ready, paused swarms left out."""
-        groups = sql.fetch(_GROUPS, {"after": [self._after], "most": MOST_GROUPS})
+        statement = GROUPS[connection.vendor]
+        groups = sql.fetch(statement, {"after": [self._after], "most": MOST_GROUPS})
         if not groups and self._after is not START:
-            groups = sql.fetch(_GROUPS, {"after": [START], "most": MOST_GROUPS})
+            groups = sql.fetch(statement, {"after": [START], "most": MOST_GROUPS})
         more = len(groups) >= MOST_GROUPS
         self._after = {**{name: groups[-1][name] for name in START}, "number": 0} if more else START
         return [group for group in groups if not group["paused"]]
