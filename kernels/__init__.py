@@ -23,6 +23,7 @@ How it is laid out
                │            └─ delay, lines
                ├─ correlation, recurrence, embedding_dimension, chaos, fractal
                ├─ settling, periodicity, entropy, surrogates
+    vectors ─── duplicates, rows (boundary of vectors)
     ───────────┴───────────── series (boundary), compile (one decorator) ─────────────
 
 Public names live in `attractor`, `dtw` and `embedding`; `warm.warm()` compiles everything

@@ -14,10 +14,9 @@ from django.urls import reverse
 from ansf_platform.accounts.administration import ObjectAction, ReadOnly, ScopedAdmin
 from ansf_platform.accounts.tenancy import TenantForm
 from ansf_platform.keyset import KeysetAdmin
-from patterns import memory, namespaces
+from patterns import generations, memory, namespaces
 from patterns.errors import Invalid, PatternError
 from patterns.models import Namespace, Pattern
-
 
 Deletion = tuple[list[Any], dict[str, int], set[str], list[Any]]
 
@@ -72,7 +71,7 @@ class NamespaceAdmin(ScopedAdmin):
     ) -> None:
         super().save_model(request, obj, form, change)
         if "backend" in form.changed_data or "metric" in form.changed_data or not change:
-            memory.start_anew(memory.lock(obj))
+            generations.start_anew(memory.lock(obj))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Deletion:
         """The namespaces, and how many patterns go with them: too many to be listed."""

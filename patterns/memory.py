@@ -15,17 +15,14 @@ from django.db import transaction
 from numpy.typing import ArrayLike
 
 from ansf_platform.problems import FieldError
-from patterns import backends, encoders, filters, merging, notes, pending
+from patterns import backends, encoders, filters, generations, merging, notes, pending
 from patterns.errors import Invalid, NotFound, Refused, wrong
 from patterns.index.snapshot import Found
 from patterns.models import Namespace, Pattern
 from patterns.vectors import (
-    Moments,
     Vectors,
     comparable,
-    from_bytes,
     given,
-    scaler_bytes,
     scaler_of,
 )
 
@@ -105,7 +102,7 @@ def add_many(namespace: Namespace, items: Sequence[NewPattern]) -> list[Added]:
         locked.live += sum(place.is_new for place in where)
         locked.save(update_fields=["changes", "live"])
         if locked.encoder and any(before < size <= locked.live for size in FIT_AT):
-            start_anew(locked, refit=True)
+            generations.start_anew(locked, refit=True)
         else:
             _tell(locked, stored.values())
         transaction.on_commit(lambda: backends.of(locked).settle(locked))
@@ -203,7 +200,7 @@ def reindex(namespace: Namespace, *, refit: bool = False) -> Namespace:
         Pattern.objects.filter(namespace=locked, removed=True).delete()
         locked.live = Pattern.objects.filter(namespace=locked).count()
         locked.save(update_fields=["live"])
-        start_anew(locked, refit=refit)
+        generations.start_anew(locked, refit=refit)
         transaction.on_commit(lambda: backends.of(locked).settle(locked))
     return locked
 
@@ -283,19 +280,3 @@ def _tell(namespace: Namespace, stored: Iterable[merging.Stored]) -> None:
     ids = np.array([one.id for one in each], np.int64)
     vectors = comparable(raw, namespace, scaler_of(namespace))
     backends.of(namespace).store(namespace, ids, vectors)
-
-
-def start_anew(namespace: Namespace, *, refit: bool = False) -> None:
-    """A new generation: no index made before may be used."""
-    if refit:
-        if not namespace.encoder:
-            raise wrong("/refit", f"{namespace} has no encoder: vectors are compared as given")
-        moments = Moments.of_none(namespace.dimension)
-        found = Pattern.objects.filter(namespace=namespace, removed=False)
-        for raw in found.order_by().values_list("vector", flat=True).iterator(chunk_size=1000):
-            moments.add(from_bytes(bytes(raw), namespace.dimension))
-        scaler = moments.scaler(namespace.encoder, namespace.scaler_version + 1)
-        namespace.scaler, namespace.scaler_version = scaler_bytes(scaler), scaler.version
-    namespace.generation += 1
-    namespace.save(update_fields=["generation", "scaler", "scaler_version"])
-    backends.of(namespace).rebuild(namespace)

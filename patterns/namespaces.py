@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.problems import FieldError
-from patterns import backends, encoders, memory
+from patterns import backends, encoders, generations, memory
 from patterns.errors import Invalid, NotFound, Refused, wrong
 from patterns.index import views
 from patterns.models import Namespace, Pattern
@@ -67,7 +67,7 @@ def configure(namespace: Namespace, columns: Mapping[str, Any]) -> dict[str, lis
         locked.revision += 1
         locked.save(update_fields=[*changed, "revision"])
         if set(changed) - {"description", "quota", "dedup_threshold"}:
-            memory.start_anew(locked)
+            generations.start_anew(locked)
         for name in (*changed, "revision", "generation"):
             setattr(namespace, name, getattr(locked, name))
     return changed

@@ -67,7 +67,7 @@ class Snapshot:
             if exact:
                 found = _exact(part, queries, k, mask, self.metric)
             else:
-                found = _reranked(part, queries, k, mask, self.metric, candidates)
+                found = _reranked(part, queries, k, mask, metric=self.metric, candidates=candidates)
             for results, (places, scores) in zip(ranked, found, strict=True):
                 ids = part.ids[places].tolist()
                 results += [
@@ -88,7 +88,7 @@ def scanned(part: Part, queries: Vectors, depth: int, mask: Mask) -> Ids:
 
 
 def _reranked(
-    part: Part, queries: Vectors, k: int, mask: Mask, metric: str, candidates: Candidates
+    part: Part, queries: Vectors, k: int, mask: Mask, *, metric: str, candidates: Candidates
 ) -> list[tuple[Ids, Scores]]:
     depth = min(max(DEPTH, FACTOR * k), len(mask))
     chosen = candidates(part, queries, depth, mask)
