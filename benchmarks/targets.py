@@ -77,6 +77,12 @@ TARGETS = (
     Target("kernels", "top_k_clustered_vs_faiss_sq8", 1.5, "at_least"),
     Target("kernels", "top_k_ms", 2, "at_most"),
     Target("kernels", "top_k_clustered_ms", 2, "at_most"),
+    Target("kernels", "stl_robustness_vs_rtamt", 300, "at_least"),
+    Target("kernels", "stl_robustness_10000_vs_rtamt", 300, "at_least"),
+    Target("kernels", "stl_until_vs_rtamt", 300, "at_least"),
+    Target("kernels", "stl_monitor_us", 0.3, "at_most"),
+    Target("kernels", "stl_monitor_final_us", 0.3, "at_most"),
+    Target("kernels", "trees_us", 10, "at_most"),
     Target("patterns", "resident_mb", 250, "at_most"),
     *(
         target

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from benchmarks.figures import Findings
 from benchmarks.racing import Case, race
-from benchmarks.scenarios import kernels_attractor, kernels_elastic, kernels_vectors
+from benchmarks.scenarios import (
+    kernels_attractor,
+    kernels_elastic,
+    kernels_logic,
+    kernels_vectors,
+)
 
-CASES: tuple[Case, ...] = (*kernels_attractor.CASES, *kernels_elastic.CASES, *kernels_vectors.CASES)
+CASES: tuple[Case, ...] = (
+    *kernels_attractor.CASES,
+    *kernels_elastic.CASES,
+    *kernels_vectors.CASES,
+    *kernels_logic.CASES,
+)
 
 
 def measure(_tasks: int | None, rounds: int | None) -> Findings:
