@@ -103,7 +103,7 @@ def dtw_distance(
 ) -> float:
     """The warping distance of two series, or infinity as soon as it must exceed `upper_bound`."""
     band = -1 if window is None else window
-    if are_plain(x, y) and type(band) is int and (band >= 0 or window is None):
+    if are_plain(x, y) and type(band) is int and (0 <= band < MAX_CELLS or window is None):
         distance: float = dtw_search.vector_distance(x, y, band, float(upper_bound), MAX_CELLS)  # type: ignore[arg-type]
         if distance >= 0:
             return distance
@@ -278,11 +278,7 @@ def _nearest(query: Floats, others: Collection, window: int | None, k: int) -> N
     check_alike(("query", query), ("candidates", others.flat))
     wanted = min(as_count(k, "k", 1), len(others))
     band = _checked_window(window, query.shape[1], others.longest)
-    flat, offsets = others.flat, others.offsets
-    below, above = dtw_search.screen(query, flat, offsets, band)
-    limit = float(np.partition(above, wanted - 1)[wanted - 1])
-    order = np.argsort(below + np.where(above < np.inf, above, below))
-    return Neighbours(*dtw_search.scan(query, flat, offsets, (order, below), (band, limit, wanted)))
+    return Neighbours(*dtw_search.search(query, others.flat, others.offsets, band, wanted))
 
 
 def _lower_bounds(

@@ -13,14 +13,11 @@ import numpy as np
 from kernels.compile import jit
 from kernels.series import Floats, Integers
 
-INVALID = -1.0
-"""Returned instead of a square for input that is not finite, or too large to square."""
-
 
 @jit
 def distance(x: Floats, y: Floats, window: int, limit: float) -> float:
-    """The smallest sum of squares, infinity once it must exceed `limit`, or INVALID."""
-    if not (_valid(x) and _valid(y)):
+    """The smallest sum of squares, infinity once it must exceed `limit`, or -1 if invalid."""
+    if not (all_valid(x) and all_valid(y)):
         return -1.0
     if x.shape[0] == 1 and window < 10 and limit == np.inf:
         return _by_rows(x[0], y[0], window)
@@ -30,7 +27,7 @@ def distance(x: Floats, y: Floats, window: int, limit: float) -> float:
 
 @jit
 def vector_distance(x: Floats, y: Floats, window: int, bound: float, cells: int) -> float:
-    """The root of `distance` for one channel, with every check: INVALID if one fails.
+    """The root of `distance` for one channel, with every check: -1 if one fails.
 
     `window` -1 is unbounded; more than `cells` cells are refused. One call instead of several
     lines of Python, which for short series take longer than the distance.
@@ -54,26 +51,14 @@ def distances(
     x: Floats, flat: Floats, offsets: Integers, start: int, window: int, out: Floats
 ) -> None:
     """out[c] = the distance of x and series c, from `start` on; all input is valid."""
-    n = x.shape[1]
-    rest = np.zeros(n + 1)
-    work = np.empty(3 * n + 9)
     for c in range(start, offsets.size - 1):
-        other = flat[:, offsets[c] : offsets[c + 1]]
-        if x.shape[0] == 1 and window < 10:
-            squared = _by_rows(x[0], other[0].copy(), window)
-        else:
-            squared = _by_diagonals(x, other[:, ::-1].copy(), window, np.inf, rest, work)
-        out[c] = np.sqrt(squared)
+        other = flat[:, offsets[c] : offsets[c + 1]].copy()
+        out[c] = np.sqrt(distance(x, other, window, np.inf))
 
 
 @jit
-def all_valid(flat: Floats) -> bool:
+def all_valid(x: Floats) -> bool:
     """Whether every value is finite and can be squared."""
-    return _valid(flat)
-
-
-@jit
-def _valid(x: Floats) -> bool:
     bad = 0
     for channel in range(x.shape[0]):
         row = x[channel]
@@ -261,7 +246,7 @@ def improved(
     lows, highs = envelopes(clipped, window)
     for channel in range(channels):
         _add_gaps(rest, x[channel], lows[channel], highs[channel])
-    total: float = _sum(own) + _sum(rest)
+    total: float = _total(own.copy()) + _total(rest.copy())
     return total
 
 
@@ -274,21 +259,6 @@ def _add_gaps(out: Floats, x: Floats, lower: Floats, upper: Floats) -> None:
         gap = max(under, over)
         gap = max(0.0, gap)
         out[i] += gap * gap
-
-
-@jit
-def _sum(parts: Floats) -> float:
-    """In four sums that need not wait for each other."""
-    whole = parts.size - parts.size % 4
-    s0 = s1 = s2 = s3 = 0.0
-    for i in range(0, whole, 4):
-        s0 += parts[i]
-        s1 += parts[i + 1]
-        s2 += parts[i + 2]
-        s3 += parts[i + 3]
-    for i in range(whole, parts.size):
-        s0 += parts[i]
-    return s0 + s1 + s2 + s3
 
 
 @jit
@@ -312,11 +282,13 @@ def lower_bounds(x: Floats, y: Floats, window: int) -> tuple[float, float]:
     lower, upper = envelopes(x, window)
     own = np.empty(n + 1)
     both = improved(x, y, lower, upper, window, np.empty(n + 1), own)
-    return _sum(own), both
+    return _total(own), both
 
 
 @jit
-def screen(query: Floats, flat: Floats, offsets: Integers, window: int) -> tuple[Floats, Floats]:
+def _screen(
+    query: Floats, flat: Floats, offsets: Integers, lower: Floats, upper: Floats
+) -> tuple[Floats, Floats]:
     """For each candidate a lower and an upper bound of the squared distance.
 
     Below: what lies outside the query's envelope (Keogh & Ratanamahatana 2005), and the first
@@ -327,7 +299,6 @@ def screen(query: Floats, flat: Floats, offsets: Integers, window: int) -> tuple
     count = offsets.size - 1
     below = np.zeros(count)
     above = np.full(count, np.inf)
-    lower, upper = envelopes(query, window)
     work = np.empty(n)
     for c in range(count):
         begins, stops = offsets[c], offsets[c + 1]
@@ -345,35 +316,49 @@ def screen(query: Floats, flat: Floats, offsets: Integers, window: int) -> tuple
                 _add_gaps(work, other, lower[channel], upper[channel])
             work[0] = begin
             work[n - 1] = end
-            below[c] = _sum(work)
+            below[c] = _total(work)
         if n == m:
             above[c] = 0.0
             for channel in range(channels):
                 a, b = flat[channel][begins:stops], query[channel]
                 for i in range(n):
                     work[i] = (a[i] - b[i]) * (a[i] - b[i])
-                above[c] += _sum(work)
+                above[c] += _total(work)
     return below, above
 
 
 @jit
-def scan(
-    query: Floats,
-    flat: Floats,
-    offsets: Integers,
-    screened: tuple[Integers, Floats],
-    how: tuple[int, float, int],
-) -> tuple[Integers, Floats]:
-    """The k nearest; `screened` is (order to try them in, lower bounds), `how` (window, limit, k).
+def _total(work: Floats) -> float:
+    """The sum, halves added onto halves, which need not wait for each other. Spoils `work`."""
+    size = work.size
+    while size > 4:
+        half = size // 2
+        head, tail = work[:half], work[size - half : size]
+        for i in range(half):
+            head[i] += tail[i]
+        size -= half
+    total = 0.0
+    for i in range(size):
+        total += work[i]
+    return total
 
-    `limit` is the square of a distance that k candidates are known not to exceed. Roots are
-    compared, not squares: two squares may differ in the last bit and share a root, and then the
-    index must decide, as it does for brute force.
+
+@jit
+def search(
+    query: Floats, flat: Floats, offsets: Integers, window: int, k: int
+) -> tuple[Integers, Floats]:
+    """The k nearest of the candidates, at most all; every array is valid.
+
+    k candidates are known not to be farther than the k-th smallest upper bound, so nothing
+    farther is looked for, from the first on. Roots are compared, not squares: two squares may
+    differ in the last bit and share a root, and then the index must decide, as it does for
+    brute force.
     """
-    order, below = screened
-    window, limit, k = how
     n = query.shape[1]
     lower, upper = envelopes(query, window)
+    below, above = _screen(query, flat, offsets, lower, upper)
+    limit = np.sort(above)[k - 1]
+    order = np.argsort(below + np.where(above < np.inf, above, below))
     rest = np.zeros(n + 1)
     own = np.zeros(n + 1)
     nothing = np.zeros(n + 1)

@@ -69,6 +69,12 @@ def test_unequal_lengths_measure_the_window_from_both_corners():
     assert dtw.dtw_distance([1, 2, 3], [1, 2, 3, 3, 3], 0) == 0.0
 
 
+def test_any_window_beyond_the_length_is_no_window():
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0])
+
+    assert {dtw.dtw_distance(x, y, window) for window in (None, 3, 10**6, 10**30)} == {1.0}
+
+
 @checked
 @given(series(), st.integers(0, 30))
 def test_the_envelope_is_the_running_extreme(x, window):
