@@ -36,8 +36,8 @@ def zero_one_chaos(x: ArrayLike, *, frequencies: int = 50, every: int | None = N
     if not standard.any():
         return 0.0
     # Evenly spread by the golden ratio, always the same, away from 0 and the alias at pi.
-    spread = (np.arange(1, count + 1) * _GOLDEN) % 1.0
-    values = _wander(standard, np.pi / 5 + spread * (np.pi * 3 / 5))
+    spread: Floats = np.modf(np.arange(1.0, count + 1.0) * _GOLDEN)[0]
+    values = _wander(standard, spread * (np.pi * 3 / 5) + np.pi / 5)
     return float(np.median(values))
 
 

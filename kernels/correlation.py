@@ -119,7 +119,7 @@ def _search(
 ) -> CorrelationDimension:
     """Radii between the two bounds of the share of pairs, then the straight part among them."""
     coarse = np.exp(np.arange(np.log(1e-6), np.log(20.0), 2 * STEP))
-    few = references[:: max(1, references.size // _COARSE)]
+    few = references[:: max(1, references.size // _COARSE)].copy()  # contiguous again
     shares = correlation_sums(standard, shape, few, coarse)
     # The first look is rough, so one step more; pairs further apart cost most of the time.
     top = np.log(coarse[min(int(np.searchsorted(shares, LARGEST_SHARE)) + 1, coarse.size - 1)])

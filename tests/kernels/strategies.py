@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,10 @@ checked = settings(
     max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
+)
+
+compiled_only = pytest.mark.skipif(
+    numba.config.DISABLE_JIT, reason="takes minutes when numba is disabled"
 )
 
 values = st.one_of(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kernels import attractor
 from kernels.attractor import Kind, analyze
 from tests.kernels import systems
-from tests.kernels.strategies import checked, in_other_clothes
+from tests.kernels.strategies import checked, compiled_only, in_other_clothes
 
 T = np.arange(4000)
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -66,6 +66,7 @@ MOTIONS = {
 MODES = ("fast", "normal")
 
 
+@compiled_only
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_a_known_motion_gets_its_class(name, mode):
@@ -74,6 +75,7 @@ def test_a_known_motion_gets_its_class(name, mode):
     assert analyze(series, mode).kind is kind
 
 
+@compiled_only
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_scale_offset_and_units_change_neither_class_nor_exponent(name, mode):
@@ -88,6 +90,7 @@ def test_scale_offset_and_units_change_neither_class_nor_exponent(name, mode):
             assert report.exponent == pytest.approx(plain.exponent, rel=0.03)
 
 
+@compiled_only
 @pytest.mark.parametrize("name", ["sine", "line", "contraction", "constant", "two tones"])
 def test_what_is_not_chaotic_has_no_positive_exponent(name):
     exponent = analyze(MOTIONS[name][0]).exponent
@@ -95,6 +98,7 @@ def test_what_is_not_chaotic_has_no_positive_exponent(name):
     assert exponent is None or exponent <= 1e-3
 
 
+@compiled_only
 @pytest.mark.parametrize("seed", range(12))
 def test_noise_is_never_called_strange(seed):
     random = np.random.default_rng(seed)
@@ -110,6 +114,7 @@ def test_noise_is_never_called_strange(seed):
     assert all(analyze(walk).kind is not Kind.STRANGE for walk in walks)
 
 
+@compiled_only
 def test_the_exponent_is_per_time_unit():
     slow = analyze(systems.henon(3000), "normal", 1.0)
     fast = analyze(systems.henon(3000), "normal", 0.001)
@@ -124,6 +129,7 @@ def test_the_decay_of_a_contraction_is_its_exponent():
     assert report.exponent == pytest.approx(math.log(0.9) / 2)
 
 
+@compiled_only
 def test_the_interval_holds_the_exponent_and_the_window_is_inside_the_series():
     report = analyze(systems.logistic(5000), "normal")
 
@@ -131,6 +137,7 @@ def test_the_interval_holds_the_exponent_and_the_window_is_inside_the_series():
     assert 0 <= report.fit_window[0] < report.fit_window[1] < report.samples
 
 
+@compiled_only
 def test_deep_mode_asks_surrogates():
     chaos = analyze(systems.lorenz(3000, every=2), "deep", 0.02)
     random = analyze(noise(), "deep")
@@ -141,6 +148,7 @@ def test_deep_mode_asks_surrogates():
     assert random.measures["surrogate_p"] > 0.05
 
 
+@compiled_only
 @pytest.mark.parametrize("name", MOTIONS)
 def test_a_report_is_json_with_evidence(name):
     report = analyze(MOTIONS[name][0], "fast")
@@ -151,6 +159,7 @@ def test_a_report_is_json_with_evidence(name):
     assert 0 <= document["entropy"] <= 1
 
 
+@compiled_only
 @checked
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=64, max_size=120),
@@ -162,6 +171,7 @@ def test_any_finite_series_gets_a_report(values, mode):
     json.dumps(report.as_dict(), allow_nan=False)
 
 
+@compiled_only
 @checked
 @given(st.integers(64, 200), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_coarse_values_get_a_report(count, levels, seed):
@@ -170,6 +180,7 @@ def test_coarse_values_get_a_report(count, levels, seed):
     assert analyze(values).kind is not Kind.STRANGE or levels > 1
 
 
+@compiled_only
 def test_dtype_and_layout_do_not_matter():
     x = np.round(systems.henon(300) * 64)
     expected = analyze(x)

@@ -22,9 +22,10 @@ from kernels import (
     neighbours,
     recurrence,
 )
+from kernels.compile import KERNELS, compiled_signatures
 from kernels.series import standardise
 from tests.kernels import naive, naive_attractor
-from tests.kernels.strategies import checked, in_other_clothes, series
+from tests.kernels.strategies import checked, compiled_only, in_other_clothes, series
 
 few = settings(checked, max_examples=25)
 
@@ -185,6 +186,7 @@ CALLS = {
 }
 
 
+@compiled_only
 @pytest.mark.parametrize("name", CALLS)
 def test_dtype_and_layout_do_not_matter(name):
     x = np.round(np.random.default_rng(5).normal(size=300) * 16)
@@ -194,6 +196,7 @@ def test_dtype_and_layout_do_not_matter(name):
     assert all(call(other) == expected for other in in_other_clothes(x))
     assert call(x.astype(np.float32)) == expected
     assert call(x.astype(np.int32)) == expected
+    assert max(compiled_signatures(kernel) for kernel in KERNELS.values()) == 1
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

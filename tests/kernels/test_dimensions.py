@@ -9,12 +9,14 @@ import pytest
 
 from kernels import attractor
 from tests.kernels import systems
+from tests.kernels.strategies import compiled_only
 
 T = np.arange(3000)
 NOISE = np.random.default_rng(3).normal(size=3000)
 TORUS = np.sin(0.1 * T) + np.sin(0.1 * 2**0.5 * T)
 
 
+@compiled_only
 @pytest.mark.parametrize(
     ("series", "expected", "tolerance"),
     [
@@ -36,6 +38,7 @@ def test_the_correlation_dimension_is_that_of_the_literature(series, expected, t
     assert float(found) == found.dimension
 
 
+@compiled_only
 def test_the_dimension_knows_no_unit():
     x = systems.henon(2000)
 
@@ -62,6 +65,7 @@ def test_a_dimension_that_cannot_be_measured_is_said(series, problem):
         float(found)
 
 
+@compiled_only
 @pytest.mark.parametrize("method", ["cao", "false_neighbours"])
 def test_states_get_as_many_coordinates_as_they_need(method):
     assert attractor.choose_dimension(systems.henon(2000), method=method) in {2, 3}
@@ -71,6 +75,7 @@ def test_states_get_as_many_coordinates_as_they_need(method):
     assert attractor.choose_dimension(NOISE, method=method) == 10
 
 
+@compiled_only
 def test_the_lag_is_the_first_minimum_of_mutual_information():
     # Fraser and Swinney's rule gives the Lorenz system about 0.16 time units.
     lag = attractor.choose_lag(systems.lorenz(10_000), method="mutual_information")
@@ -78,6 +83,7 @@ def test_the_lag_is_the_first_minimum_of_mutual_information():
     assert 14 <= lag <= 20
 
 
+@compiled_only
 def test_independent_samples_share_little_information():
     shared = attractor.average_mutual_information(NOISE, 20, 16)
 
@@ -93,6 +99,7 @@ def test_a_growing_function_shares_the_same_information():
     assert attractor.average_mutual_information(np.exp(x), 5).tolist() == plain.tolist()
 
 
+@compiled_only
 def test_entropy_of_noise_falls_with_the_scale_and_that_of_pink_noise_does_not():
     pink = np.fft.irfft(np.fft.rfft(NOISE) / np.sqrt(np.maximum(1, np.arange(1501))), 3000)
 
@@ -104,12 +111,14 @@ def test_entropy_of_noise_falls_with_the_scale_and_that_of_pink_noise_does_not()
     assert coloured[7] > 0.75 * coloured[0]
 
 
+@compiled_only
 def test_what_never_recurs_is_infinitely_new_and_a_constant_is_never_new():
     assert attractor.sample_entropy(2.0 ** np.arange(30)) >= 0
     assert attractor.sample_entropy([0.0, 5.0, -9.0, 40.0, 3.0, -70.0], radius=0.01) == math.inf
     assert attractor.sample_entropy(np.ones(50)) == 0.0
 
 
+@compiled_only
 def test_exponents_of_scaling_are_those_of_the_noise():
     walk = np.cumsum(NOISE)
 
@@ -120,6 +129,7 @@ def test_exponents_of_scaling_are_those_of_the_noise():
     assert attractor.hurst_rs(1e9 * NOISE + 3e9) == pytest.approx(attractor.hurst_rs(NOISE))
 
 
+@compiled_only
 def test_the_test_for_chaos_tells_order_from_chaos():
     assert attractor.zero_one_chaos(systems.logistic(1000, 3.5)) < 0.1
     assert attractor.zero_one_chaos(systems.logistic(1000, 3.9)) > 0.9
@@ -128,6 +138,7 @@ def test_the_test_for_chaos_tells_order_from_chaos():
     assert attractor.zero_one_chaos(np.ones(100)) == 0.0
 
 
+@compiled_only
 def test_what_repeats_runs_along_diagonals():
     wave = attractor.recurrence(np.sin(0.1 * T[:1000]))
     noise = attractor.recurrence(NOISE[:1000])
@@ -138,6 +149,7 @@ def test_what_repeats_runs_along_diagonals():
     assert attractor.recurrence(np.ones(80)).RR == 1.0
 
 
+@compiled_only
 @pytest.mark.parametrize("name", ["logistic", "Hénon"])
 def test_kantz_finds_the_exponents_too(name):
     series, expected = {
@@ -158,6 +170,7 @@ def test_kantz_says_why_there_is_none():
     assert attractor.lyapunov_kantz(np.tile([1.0, 5.0, 2.0, 4.0], 200)).exponent == 0.0
 
 
+@compiled_only
 def test_surrogates_keep_the_spectrum_and_lose_the_dynamics():
     x = systems.henon(1000)
 

@@ -9,6 +9,7 @@ import pytest
 
 from kernels.attractor import lyapunov_rosenstein
 from tests.kernels import systems
+from tests.kernels.strategies import compiled_only
 
 REFERENCES = {
     "logistic": (lambda: systems.logistic(5000), 1.0, math.log(2), 0.02),
@@ -19,6 +20,7 @@ REFERENCES = {
 }
 
 
+@compiled_only
 @pytest.mark.parametrize("name", REFERENCES)
 def test_the_exponent_is_that_of_the_literature(name):
     build, interval, expected, tolerance = REFERENCES[name]
@@ -31,6 +33,7 @@ def test_the_exponent_is_that_of_the_literature(name):
     assert estimate.problem == ""
 
 
+@compiled_only
 @pytest.mark.parametrize("name", ["logistic", "Hénon"])
 def test_scale_and_offset_do_not_matter(name):
     series = REFERENCES[name][0]()
@@ -42,6 +45,7 @@ def test_scale_and_offset_do_not_matter(name):
     assert (other.lag, other.theiler, other.fit_stop) == (plain.lag, plain.theiler, plain.fit_stop)
 
 
+@compiled_only
 def test_cycles_do_not_diverge():
     ragged = lyapunov_rosenstein(np.sin(0.1 * np.arange(3000)))
     exact = lyapunov_rosenstein(np.tile([1.0, 5.0, 2.0, 4.0], 300))
@@ -51,6 +55,7 @@ def test_cycles_do_not_diverge():
     assert exact.problem == "the series repeats exactly"
 
 
+@compiled_only
 def test_noise_has_no_exponent_and_no_memory():
     estimate = lyapunov_rosenstein(np.random.default_rng(8).normal(size=3000))
 
@@ -59,6 +64,7 @@ def test_noise_has_no_exponent_and_no_memory():
     assert abs(estimate.determinism) < 0.15
 
 
+@compiled_only
 def test_chaos_remembers_small_distances():
     assert lyapunov_rosenstein(systems.henon(2000)).determinism > 0.7
 
@@ -79,6 +85,7 @@ def test_what_cannot_be_measured_is_said(series, problem):
     assert problem in estimate.problem
 
 
+@compiled_only
 def test_coarse_noise_is_told_from_a_cycle():
     estimate = lyapunov_rosenstein(np.random.default_rng(8).integers(0, 2, 2000))
 
@@ -86,6 +93,7 @@ def test_coarse_noise_is_told_from_a_cycle():
     assert "different futures" in estimate.problem
 
 
+@compiled_only
 def test_fewer_references_give_nearly_the_same():
     series = systems.logistic(8000)
     few = lyapunov_rosenstein(series, references=800)

@@ -84,6 +84,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 @shared_task(name="attractor.analyze_each")
 def analyze_each(
     windows: list[list[float]] | None = None,
+    *,
     series: list[float] | None = None,
     length: int | None = None,
     step: int | None = None,
@@ -102,6 +103,7 @@ def analyze_each(
 def measure_each(
     measures: dict[str, dict[str, Any]],
     windows: list[list[float]] | None = None,
+    *,
     series: list[float] | None = None,
     length: int | None = None,
     step: int | None = None,
