@@ -24,10 +24,12 @@ How it is laid out
                ├─ correlation, recurrence, embedding_dimension, chaos, fractal
                ├─ settling, periodicity, entropy, surrogates
     vectors ─── duplicates, rows (boundary of vectors)
+    temporal_logic (a package)      trees ─── tree_packing      forecast
     ───────────┴───────────── series (boundary), compile (one decorator) ─────────────
 
-Public names live in `attractor`, `dtw` and `embedding`; `warm.warm()` compiles everything
-before a worker forks, so that children inherit machine code by copy-on-write.
+Public names live in `attractor`, `dtw`, `embedding`, `vectors`, `temporal_logic`, `trees` and
+`forecast`; `warm.warm()` compiles everything before a worker forks, so that children inherit
+machine code by copy-on-write.
 
 Rules for a new kernel
 ----------------------

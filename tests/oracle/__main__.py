@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.oracle import attractor, elastic
+from tests.oracle import attractor, elastic, logic
 from tests.oracle.agreement import compare, present
 
-AGREEMENTS = (*attractor.AGREEMENTS, *elastic.AGREEMENTS)
+AGREEMENTS = (*attractor.AGREEMENTS, *elastic.AGREEMENTS, *logic.AGREEMENTS)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
 BEGIN, END = "<!-- agreements -->", "<!-- end of agreements -->"
 HEAD = (
