@@ -187,7 +187,7 @@ class Local:
 @lru_cache(maxsize=1024)
 def share(quota: Quota, workers: int) -> Quota:
     """One worker's part of a quota, rounded down; at least one unit at once."""
-    burst = max(1, quota.burst // workers)
-    if quota.period_us * workers <= LONGEST_PERIOD_US:
-        return Quota(quota.limit, quota.period_us * workers, burst)
-    return Quota(max(1, quota.limit // workers), quota.period_us, burst)
+    burst, period_us = max(1, quota.burst // workers), quota.period_us * workers
+    if period_us <= LONGEST_PERIOD_US:
+        return Quota(quota.limit, period_us, burst)
+    return Quota(max(1, quota.limit * LONGEST_PERIOD_US // period_us), LONGEST_PERIOD_US, burst)

@@ -14,8 +14,7 @@ SECOND_US = 1_000_000
 # Bounds that keep every number of the scripts below 2^53, where a double is still an integer.
 MOST_LIMIT = 10**12
 MOST_BURST = 10**12
-LONGEST_PERIOD_US = 366 * 86_400 * SECOND_US
-LONGEST_FILL_US = 10 * LONGEST_PERIOD_US
+LONGEST_PERIOD_US = LONGEST_FILL_US = 10 * 366 * 86_400 * SECOND_US
 MOST_PARTS = 2**52
 
 

@@ -23,9 +23,9 @@ NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,98}[a-z0-9])?(?!\n)$"
 NAME = re.compile(NAME_PATTERN)
 MOST_UNITS = 100_000_000
 MOST_SLOTS = 10_000
-SLOWEST, FASTEST = Fraction(1, 100), Fraction(100_000)  # units per second that are exact
-SHORTEST_PERIOD = Decimal("0.000001")
 DAY = 86_400
+SLOWEST, FASTEST = Fraction(1, 31 * DAY), Fraction(100_000)  # units per second that are exact
+SHORTEST_PERIOD = Decimal("0.000001")
 LONGEST_PERIOD = Decimal(366 * DAY)
 LONGEST_FILL = 366 * DAY  # seconds that a burst may take to come back
 MICRO = 1_000_000
@@ -159,7 +159,8 @@ def _rate_mistakes(spec: PolicySpec) -> Mistakes:
     rate = Fraction(spec.limit) / Fraction(spec.period_seconds)
     burst = spec.limit if spec.burst is None else spec.burst
     if not SLOWEST <= rate <= FASTEST:
-        yield "limit", f"that is {float(rate):g} per second: use a rate from 0.01 to 100,000"
+        told = f"that is {float(rate):g} per second"
+        yield "limit", f"{told}: use a rate from one in 31 days to 100,000 per second"
     elif burst / rate > LONGEST_FILL:
         yield "burst", "it would take more than 366 days to come back: use a smaller one"
     else:

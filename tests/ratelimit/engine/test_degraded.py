@@ -121,6 +121,13 @@ def test_a_share_of_a_period_that_cannot_be_longer_is_one_of_the_limit():
     assert share(Quota(100, 1_000, 100), 10) == Quota(100, 10_000, 10)
 
 
+@pytest.mark.parametrize("workers", [2, 16, 100])
+def test_shares_of_one_a_month_are_together_one_a_month(workers):
+    month = Quota(1, 31 * 86_400 * 1_000_000, 1)
+
+    assert share(month, workers).rate * workers == month.rate
+
+
 def test_subjects_beyond_the_bound_are_denied_until_others_have_refilled():
     clock = Ticking()
     local = Local(1, clock)

@@ -202,7 +202,10 @@ def test_fifteen_requests_are_decided_as_a_bucket_of_three_decides(single):
 @pytest.mark.parametrize(
     ("limit", "seconds", "burst"),
     [
-        (1, 100, 1),  # 0.01 per second
+        (1, 31 * 86_400, 1),
+        (1, 31 * 86_400, 11),
+        (100, 86_400, 100),
+        (1, 100, 1),
         (1, 7, 3),
         (100, 3, 10),
         (997, 1, 1),

@@ -34,7 +34,7 @@ BAD = {
     "a fraction of a microsecond": ({"period_seconds": 1.0000001}, "period_seconds"),
     "a negative cost": ({"unit": "cost", "limit": -5}, "limit"),
     "no limit": ({"limit": 0}, "limit"),
-    "too slow": ({"limit": 1, "period_seconds": 1000}, "limit"),
+    "too slow": ({"limit": 1, "period_seconds": 32 * 86_400}, "limit"),
     "too fast": ({"limit": 100_001, "period_seconds": 1}, "limit"),
     "an unknown scope": ({"scope": "planet"}, "scope"),
     "an unknown unit": ({"unit": "apples"}, "unit"),
@@ -63,6 +63,18 @@ def test_rest_refuses_a_bad_policy_with_field_and_reason(api, columns, field):
     assert [each["field"] for each in wrong] == [f"/{field}"]
     assert len(wrong[0]["message"]) > 10
     assert not Policy.objects.filter(name="reports").exists()
+
+
+SLOW = {
+    "100 a day": {"limit": 100, "period_seconds": 86_400},
+    "1 a month": {"limit": 1, "period_seconds": 31 * 86_400},
+    "1 a month, a year's at once": {"limit": 1, "period_seconds": 31 * 86_400, "burst": 11},
+}
+
+
+@pytest.mark.parametrize("columns", SLOW.values(), ids=list(SLOW))
+def test_rest_takes_slow_limits(api, columns):
+    assert api.post("limits", GOOD | columns).status_code == 201
 
 
 @pytest.mark.parametrize(("columns", "field"), BAD.values(), ids=list(BAD))
