@@ -18,9 +18,10 @@ How it is laid out
 ------------------
 ::
 
-    attractor ─┬─ lyapunov ─┬─ divergence        dtw        embedding ─┬─ prototypes
-               │            ├─ neighbours                             └─ entropy
-               │            └─ delay, lines
+    attractor ─┬─ lyapunov ─┬─ divergence        dtw ─┬─ dtw_search    embedding ─┬─ minirocket
+               │            ├─ neighbours             ├─ dtw_align               ├─ blocks, shapes
+               │            └─ delay, lines           ├─ dtw_elastic             ├─ prototypes
+               │                                      └─ points (boundary)       └─ scaler
                ├─ correlation, recurrence, embedding_dimension, chaos, fractal
                ├─ settling, periodicity, entropy, surrogates
     vectors ─── duplicates, rows (boundary of vectors)
