@@ -36,8 +36,9 @@ from kernels.lines import fit_line, line_coefficients, straightest
 from kernels.neighbours import nearest_apart, within_apart
 from kernels.series import Floats, Integers, as_count, as_series, standardise
 
-SATURATION_MARGIN = 1.0
-"""Nats below the distance of unrelated vectors where the slope is still that of the linear part."""
+SATURATION_MARGIN = (1.0, 1.5)
+"""Nats below the distance of unrelated vectors where the slope is still that of the linear part:
+a third of what the curve can rise, within these bounds (a short curve can spare less)."""
 
 MINIMUM_RISE = 0.5
 """Nats; a smaller rise cannot be told from the scatter of a curve of a thousand pairs."""
@@ -229,7 +230,7 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     if distinct.sum() < max(16, chosen.size // 5):
         return _repeated(vectors, np.stack([chosen, partners], axis=1)[~distinct], setup)
     both = np.stack([chosen, partners], axis=1)
-    ceiling = unrelated(vectors[:usable]) - SATURATION_MARGIN
+    ceiling = unrelated(vectors[:usable])
     later = setup.dimension * setup.lag
     memory = determinism(vectors, both[distinct], squared[distinct], later)
     curves = follow(standard, vectors, both[distinct], _steps(setup), setup.lag)
@@ -254,7 +255,7 @@ def _spread(standard: Floats, setup: _Setup, radius: float | None) -> Lyapunov:
     if np.count_nonzero(np.diff(starts)) < 4 * BLOCKS:
         return _without(setup, "too few states have a neighbour within the radius; pass a larger")
     newest = (setup.dimension - 1) * setup.lag
-    ceiling = unrelated(standard[:, None]) - SATURATION_MARGIN
+    ceiling = unrelated(standard[:, None])
     curves = spread_of_neighbourhoods(
         standard, chosen + newest, (starts, found + newest), _steps(setup)
     )
@@ -273,12 +274,13 @@ def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
 
 
 def _fit(curves: Curves, transient: int, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:
-    """The exponent from the straight part after `transient` samples and below the ceiling."""
+    """The exponent from the straight part after `transient` samples and below saturation."""
     if curves.counts.sum(axis=0).min() < BLOCKS:
         return _flat(setup, "the series repeats exactly")
     curve = curves.mean()
     times: Floats = curves.steps.astype(np.float64) * setup.interval
     first = min(int(np.searchsorted(curves.steps, transient)), curve.size - 2)
+    ceiling -= float(np.clip((ceiling - curve[first]) / 3, *SATURATION_MARGIN))
     line = straightest(times, curve, first, ceiling)
     rise = curve[line.stop] - curve[line.start] if line else 0.0
     problem = ""
