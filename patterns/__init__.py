@@ -28,7 +28,8 @@ and has a version; learning it anew needs no series, only a new index. It is lea
 200 and 2 000 patterns of an encoded namespace, later by `reindex --refit`; before the first, only
 what is the same up to rounding is merged.
 
-Scores grow with closeness: the cosine, or 1 / (1 + Euclidean distance). Equal ones are ranked by id.
+Scores grow with closeness: the cosine, or 1 / (1 + Euclidean distance); of equal ones the lower
+id comes first.
 
 What happens on failure
 -----------------------

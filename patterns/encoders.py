@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import embedding
 from patterns.errors import wrong
+from patterns.late import embedding
 from patterns.models import Namespace
 
 MAX_SERIES = 1000
@@ -17,8 +17,8 @@ MAX_SERIES = 1000
 MAX_SAMPLES = 1_000_000
 """Samples of all of them: at 256 each, half a second of work."""
 
-DIMENSIONS: Mapping[str, int] = dict.fromkeys(sorted(embedding.ENCODERS), embedding.DIMENSIONS)
-"""Of each encoder; which names there are is the kernels' to say."""
+DIMENSIONS: Mapping[str, int] = {Namespace.Encoder.MINIROCKET: 384, Namespace.Encoder.SEED: 384}
+"""Of each encoder of `kernels.embedding`, by the name that is stored."""
 
 
 def encode(namespace: Namespace, series: Sequence[Any]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 from patterns.errors import Invalid, wrong
 
 MAX_CONDITIONS = 8

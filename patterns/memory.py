@@ -14,7 +14,7 @@ import numpy as np
 from django.db import transaction
 from numpy.typing import ArrayLike
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 from patterns import backends, encoders, filters, generations, merging, notes, pending
 from patterns.errors import Invalid, NotFound, Refused, wrong
 from patterns.index.snapshot import Found

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from ansf_platform.accounts.models import Tenant
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 from patterns import backends, encoders, generations, memory
 from patterns.errors import Invalid, NotFound, Refused, wrong
 from patterns.index import views

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 from ansf_platform.text import is_storable
 from patterns.errors import Invalid
 

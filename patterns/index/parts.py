@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kernels.vectors import Codes, quantize_int8
 from patterns.filters import Column, find
+from patterns.late import vectors
 from patterns.vectors import Ids, Vectors, kernel_metric
 
 BLOCK = 4096
@@ -39,7 +39,7 @@ class Part(Protocol):
     @property
     def gone(self) -> Ids: ...
     @property
-    def codes(self) -> Codes: ...
+    def codes(self) -> vectors.Codes: ...
 
     def vectors(self, places: Ids) -> Vectors:
         """The float32 rows at those places."""
@@ -65,7 +65,7 @@ class TailView:
     ids: Ids
     counts: Ids
     gone: Ids
-    codes: Codes
+    codes: vectors.Codes
     matrix: Vectors
     notes: list[dict[str, Any]]
 
@@ -108,7 +108,7 @@ class Tail:
         if not len(batch):
             return
         end = self._size + len(batch)
-        codes = quantize_int8(batch.vectors, self._metric)
+        codes = vectors.quantize_int8(batch.vectors, self._metric)
         self._ids = _written(self._ids, self._size, batch.ids)
         self._counts = _written(self._counts, self._size, batch.counts)
         self._matrix = _written(self._matrix, self._size, batch.vectors)
@@ -121,7 +121,9 @@ class Tail:
     def view(self) -> TailView:
         """The rows it has now."""
         n = self._size
-        codes = Codes("int8", self._dimension, self._codes[:n], self._scales[:n], self._offsets[:n])
+        codes = vectors.Codes(
+            "int8", self._dimension, self._codes[:n], self._scales[:n], self._offsets[:n]
+        )
         ids, counts = self._ids[:n], self._counts[:n]
         return TailView(ids, counts, self._gone, codes, self._matrix[:n], self._notes)
 

@@ -22,9 +22,9 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.vectors import Codes, quantize_int8
 from patterns.filters import Column, find
 from patterns.index.parts import BLOCK, Batch
+from patterns.late import vectors
 from patterns.vectors import Ids, Vectors, kernel_metric
 
 COLUMNS = {
@@ -55,7 +55,7 @@ class Segment:
         codes = self._map("codes.i8", n * d)
         if zlib.crc32(codes) != told["codes_crc32"]:
             raise Damaged(f"{path}: the codes are not those that were written")
-        self._codes = Codes(
+        self._codes = vectors.Codes(
             "int8", d, codes.reshape(n, d), self._map("scales.f32", n), self._map("offsets.f32", n)
         )
         self._notes = self._map("metadata.json", int(self._starts[-1]) if n else 0)
@@ -82,7 +82,7 @@ class Segment:
         return self._gone
 
     @property
-    def codes(self) -> Codes:
+    def codes(self) -> vectors.Codes:
         return self._codes
 
     def _map(self, name: str, count: int) -> Any:
@@ -163,7 +163,7 @@ class Writer:
         """Append rows."""
         if not len(batch):
             return
-        codes = quantize_int8(batch.vectors, self._metric)
+        codes = vectors.quantize_int8(batch.vectors, self._metric)
         self._crc = zlib.crc32(codes.values.data, self._crc)
         notes = [json.dumps(one, ensure_ascii=False).encode() for one in batch.metadata]
         starts = np.cumsum([self._end, *map(len, notes)])

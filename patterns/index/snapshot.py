@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kernels import rows, vectors
+from kernels import rows
 from patterns.filters import Filter, Mask
 from patterns.index.parts import Part
+from patterns.late import vectors
 from patterns.vectors import Ids, Scores, Vectors, kernel_metric, score_of
 
 DEPTH = 64
