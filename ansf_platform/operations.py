@@ -21,7 +21,8 @@ from rest_framework.response import Response
 
 from ansf_platform import json_body, schemas
 from ansf_platform.accounts import idempotency
-from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.field_errors import FieldError
+from ansf_platform.problems import ProblemError, invalid
 from ansf_platform.schemas import Schema
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.encoding import escape_uri_path
 
+from ansf_platform.field_errors import FieldError
 from ansf_platform.operations import Query
-from ansf_platform.problems import FieldError, ProblemError
+from ansf_platform.problems import ProblemError
 from ansf_platform.schemas import integer, text
 
 PAGE = 50

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from ansf_platform.field_errors import FieldError
 from ansf_platform.requests import request_id
 
 logger = logging.getLogger(__name__)
@@ -50,20 +50,6 @@ MEANINGS: dict[int, str] = {
     500: "A defect of the server. Report the request id.",
     503: "The database does not answer: try again after Retry-After.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One wrong field: a JSON pointer, and in a bulk the position of its item."""
-
-    field: str
-    message: str
-    index: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The member of `errors`; `index` only where there is one."""
-        told = {"field": self.field, "message": self.message}
-        return told if self.index is None else {"index": self.index, **told}
 
 
 class ProblemError(exceptions.APIException):

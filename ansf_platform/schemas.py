@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 
 Schema = dict[str, Any]
 SCHEMAS: dict[str, Schema] = {}

@@ -57,7 +57,7 @@ ANSF_APPS = list(env.names("ANSF_APPS"))
 ANSF_HANDLERS = list(env.names("ANSF_HANDLERS"))
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py discovers: commands need no admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

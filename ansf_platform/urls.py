@@ -20,6 +20,8 @@ def _addresses_of(module: str, prefix: str = "") -> list[URLResolver]:
     return [path(prefix, include(module))] if find_spec(module) else []
 
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     *_addresses_of("ratelimit.urls"),  # before the admin: its login is limited
     path("admin/", admin.site.urls),

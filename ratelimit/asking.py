@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import redis
 from django.conf import settings
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 from ratelimit import policies, pool
 from ratelimit.buckets import Bucket
 from ratelimit.decision import BucketState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 
 
 class PolicyError(Exception):

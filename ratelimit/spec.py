@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from ansf_platform.problems import FieldError
+from ansf_platform.field_errors import FieldError
 from ratelimit.errors import Invalid
 from ratelimit.models import Policy
 from ratelimit.quota import Quota

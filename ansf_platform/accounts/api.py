@@ -15,9 +15,10 @@ from ansf_platform.accounts import tokens
 from ansf_platform.accounts.models import ApiToken, AuditEntry
 from ansf_platform.accounts.scopes import SCOPES
 from ansf_platform.endpoints import Endpoint, refuse_stale, tagged
+from ansf_platform.field_errors import FieldError
 from ansf_platform.operations import Query, operation
 from ansf_platform.pagination import PAGING
-from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.problems import ProblemError, invalid
 from ansf_platform.schemas import (
     anything,
     array,

@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 
-from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.field_errors import FieldError
+from ansf_platform.problems import ProblemError, invalid
 from coordination.errors import NotFound
 
 Row = TypeVar("Row", bound=Model)

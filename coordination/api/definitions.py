@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ansf_platform.endpoints import refuse_other_tag
+from ansf_platform.field_errors import FieldError
 from ansf_platform.operations import Query, operation
 from ansf_platform.pagination import PAGING
-from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.problems import ProblemError, invalid
 from ansf_platform.schemas import (
     anything,
     boolean,

@@ -12,7 +12,8 @@ from rest_framework.response import Response
 
 from ansf_platform.accounts.authentication import Principal
 from ansf_platform.endpoints import Endpoint
-from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.field_errors import FieldError
+from ansf_platform.problems import ProblemError, invalid
 from ansf_platform.web_threads import THREADS
 from coordination import selectors
 from coordination.errors import (

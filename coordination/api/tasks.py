@@ -9,9 +9,10 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ansf_platform.field_errors import FieldError
 from ansf_platform.operations import Query, operation
 from ansf_platform.pagination import PAGING
-from ansf_platform.problems import FieldError, ProblemError, invalid
+from ansf_platform.problems import ProblemError, invalid
 from ansf_platform.schemas import choice, integer, moment, text, uuid
 from coordination import lifecycle, rows, selectors
 from coordination.api import rendering, task_requests, task_schemas
