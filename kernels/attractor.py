@@ -76,7 +76,7 @@ SHORTEST = 64
 ROUGH = 0.8
 """Permutation entropy above which neighbouring samples are in no smooth order."""
 
-_REFERENCES = {"fast": 400, "normal": 4000, "deep": 20_000}
+_REFERENCES = {"fast": 300, "normal": 4000, "deep": 20_000}
 _LONGEST = {"fast": 4096, "normal": 50_000, "deep": 200_000}
 _SURROGATES = 19
 """With 19 surrogates, being the most extreme has p = 1/20."""
@@ -103,7 +103,7 @@ def analyze(
 ) -> Report:
     """Classify a series of at least 64 finite samples taken every `sample_interval` time units.
 
-    "fast" looks at the last 4 096 samples through 400 references, "normal" at 50 000 through
+    "fast" looks at the last 4 096 samples through 300 references, "normal" at 50 000 through
     4 000 and adds dimension, recurrence and entropies, "deep" at 200 000 through 20 000 and adds
     a test against phase-shuffled surrogates. The same series, in whatever unit, is analysed once
     while its report is among the latest 256, unless `reuse` is off. Raises ValueError for NaN,

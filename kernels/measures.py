@@ -14,8 +14,7 @@ from kernels.recurrence import recurrence
 from kernels.series import Floats
 
 COMPARED = 1000
-"""The latest samples of which all pairs are looked at, and references for the dimension; ten
-times as many in the deep mode."""
+"""The latest samples of which all pairs are looked at; ten times as many in the deep mode."""
 
 
 def measure(
@@ -33,7 +32,7 @@ def measure(
         lag=estimate.lag,
         dimension=estimate.dimension,
         theiler=estimate.theiler,
-        references=COMPARED * (5 if deep else 1) // 2,
+        references=2500 if deep else 400,
     )
     figures["correlation_dimension"] = found.dimension
     if some.size > 2 * (estimate.dimension - 1) * estimate.lag + 2:
@@ -64,7 +63,7 @@ def measure(
 def _zero_one(standard: Floats, lag: int, *, deep: bool) -> float:
     """The 0-1 test on as many coarse samples as the mode affords."""
     every = min(lag, standard.size // SHORTEST)
-    some = standard[-(COMPARED if not deep else standard.size) * every :]
+    some = standard[-(standard.size if deep else 600) * every :]
     return zero_one_chaos(some, every=every, frequencies=50 if deep else 20)
 
 
