@@ -10,7 +10,7 @@ What is promised
 * Near-duplicates are one pattern with a count and the mean of their vectors. Two processes that
   add the same at once cannot both miss the other: a change holds the namespace's row.
 * Nothing is missed for being rare: int8 codes of all vectors are compared, a mask leaves out what
-  a filter or a deletion rules out, and the best 64 are ranked anew in float32.
+  a filter or a deletion rules out, and the best few (66 for ten) are ranked anew in float32.
 * Every bound is stated: patterns per namespace (quota), per change and per query (1 000),
   metadata (8 kB), conditions of a filter (8), bytes of indexes on the disk.
 
@@ -21,7 +21,7 @@ How a search goes
     series ──encoder──▶ vector ──scaler, length 1──▶ query
                                                        │
     rows ─changes─▶ tail ─4 096─▶ segments             ▼
-                      └──────────────┴── codes int8: scan, mask ──▶ 64 ──float32──▶ k
+                      └──────────────┴── codes int8: scan, mask ──▶ 66 ──float32──▶ 10
 
 Vectors are stored as encoded. What makes dimensions comparable, the *scaler*, is the namespace's
 and has a version; learning it anew needs no series, only a new index. It is learnt by itself at 20,

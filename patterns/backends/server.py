@@ -93,7 +93,7 @@ class Server:
         self, namespace: Namespace, queries: Vectors, k: int, where: Filter, *, exact: bool
     ) -> list[list[Found]]:
         """Candidates from the database; without its index when `exact`."""
-        depth = k if exact else max(DEPTH, FACTOR * k)
+        depth = k if exact else DEPTH + FACTOR * k
         return [self._one(namespace, query, (k, depth), where, exact=exact) for query in queries]
 
     def _one(
