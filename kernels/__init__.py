@@ -25,7 +25,7 @@ How it is laid out
                ├─ correlation, recurrence, embedding_dimension, chaos, fractal
                ├─ settling, periodicity, entropy, surrogates
     vectors ─── duplicates, rows (boundary of vectors)
-    temporal_logic (a package)      trees ─── tree_packing      forecast
+    temporal_logic (a package)      trees ─── tree_packing, tree_walking      forecast
     ───────────┴───────────── series (boundary), compile (one decorator) ─────────────
 
 Public names live in `attractor`, `dtw`, `embedding`, `vectors`, `temporal_logic`, `trees` and

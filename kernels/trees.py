@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels.compile import jit
+from kernels import tree_walking
 from kernels.series import Floats, Integers
 from kernels.tree_packing import MAX_CATEGORIES, Arrays, pack_histogram, pack_stages
 
@@ -28,6 +28,7 @@ Labels = tuple[str | int | float | bool, ...]
 MAX_BYTES = 500_000_000
 """Of a packed ensemble when it is read back."""
 
+MAX_FEATURES = 1 << 23
 _FORMAT = 1
 _HISTOGRAM = frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"})
 _STAGES = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
@@ -44,16 +45,14 @@ class Trees:
     """The classes in order of their columns; empty for a regressor."""
     single_precision: bool
     """Rows are rounded to float32 first and may hold no NaN (GradientBoosting)."""
-    steps: NDArray[np.int32] = field(init=False, repr=False)
-    depths: Integers = field(init=False, repr=False)
+    walk: tuple[Integers, Floats, Floats, Integers] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse arrays with which the kernel would read beyond their ends, or for ever."""
         if not (_is_described(self) and _has_categories(self) and _has_trees(self)):
             raise ValueError("this is no packed ensemble: its parts contradict each other")
-        steps, depths = _prepare(self.arrays.nodes, self.arrays.roots)
-        object.__setattr__(self, "steps", steps)
-        object.__setattr__(self, "depths", depths)
+        a = self.arrays
+        object.__setattr__(self, "walk", tree_walking.prepare(a.nodes, a.values, a.roots))
 
     def raw(self, rows: ArrayLike) -> Floats:
         """The sums of the trees, shape (rows, columns); (columns,) for a row of shape (features,).
@@ -63,9 +62,9 @@ class Trees:
         table, one = self._table(rows)
         a = self.arrays
         if len(a.sets):
-            scores = _score_sets(table, a.nodes, a.values, a.sets, a.roots, a.start)
+            scores = tree_walking.score_sets(table, a.nodes, a.values, a.sets, a.roots, a.start)
         else:
-            scores = _score(table, self.steps, a.values, a.roots, self.depths, a.start)
+            scores = tree_walking.score(table, *self.walk, a.start)
         return cast("Floats", scores[0]) if one else scores
 
     def probabilities(self, rows: ArrayLike) -> Floats:
@@ -104,6 +103,13 @@ class Trees:
         np.savez_compressed(buffer, allow_pickle=False, head=head, **dict(self.arrays.items()))
         return buffer.getvalue()
 
+    def _is_ready(self, rows: ArrayLike) -> bool:
+        """Whether this is one row that the kernel may read as it is: what a scheduler asks."""
+        if type(rows) is not np.ndarray or rows.dtype != np.float64 or not rows.flags.carray:
+            return False
+        plain = not (self.single_precision or self.arrays.categorical.size)
+        return plain and rows.shape == (self.features,)
+
     def _head(self) -> dict[str, Any]:
         return {
             "format": _FORMAT,
@@ -114,6 +120,8 @@ class Trees:
         }
 
     def _table(self, rows: ArrayLike) -> tuple[Floats, bool]:
+        if self._is_ready(rows):
+            return cast("Floats", rows).reshape(1, -1), True
         try:
             table = np.asarray(rows, np.float64)
         except (TypeError, ValueError):
@@ -231,13 +239,14 @@ def _has_categories(trees: Trees) -> bool:
 
 
 def _has_trees(trees: Trees) -> bool:
-    """Children behind their parents (so a walk ends), sets only where features are categories."""
+    """Every node under one parent at most and behind it, sets only where there are categories."""
     a = trees.arrays
     count = len(a.values)
     here = np.flatnonzero(a.nodes[:, 0] >= 0)
     inner = a.nodes[here]
     by_set = inner[inner[:, 4] >= 0]
     children = inner[:, 1:3]
+    used = np.concatenate([children.ravel(), a.roots])
     return bool(
         (inner[:, 0] < trees.features).all()
         and (children > here[:, None]).all()
@@ -246,8 +255,10 @@ def _has_trees(trees: Trees) -> bool:
         and np.isin(by_set[:, 0], a.categorical).all()
         and (np.diff(a.roots, prepend=-1) > 0).all()
         and (a.roots < count).all()
-        and count < 1 << 31
+        and np.unique(used).size == used.size
+        and trees.features < MAX_FEATURES
         and len(a.roots) % a.start.size == 0
+        and ((inner[:, 3] == 0) | (inner[:, 3] == 1)).all()
     )
 
 
@@ -280,115 +291,3 @@ def _encode(
         found = (places < known.size) & (known[np.minimum(places, known.size - 1)] == values)
         table[:, column] = np.where(found, places, np.nan)
     return table
-
-
-@jit
-def _prepare(
-    nodes: NDArray[np.int64], roots: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Nodes whose leaves lead to themselves, as (feature, left, right, missing), and depths.
-
-    So every tree can be walked for a fixed number of steps, without asking where it ends.
-    """
-    count = nodes.shape[0]
-    steps = np.empty((count, 4), np.int32)
-    level = np.zeros(count, np.int64)
-    depths = np.zeros(roots.size, np.int64)
-    for node in range(count):
-        if nodes[node, 0] < 0:
-            steps[node, 0] = 0
-            steps[node, 1] = node
-            steps[node, 2] = node
-            steps[node, 3] = 0
-            continue
-        for k in range(4):
-            steps[node, k] = nodes[node, k]
-        for k in range(1, 3):
-            child = nodes[node, k]
-            if level[child] < level[node] + 1:
-                level[child] = level[node] + 1
-    for t in range(roots.size):
-        end = roots[t + 1] if t + 1 < roots.size else count
-        for node in range(roots[t], end):
-            if level[node] > depths[t]:
-                depths[t] = level[node]
-    return steps, depths
-
-
-@jit
-def _score(
-    table: Floats,
-    steps: NDArray[np.int32],
-    values: Floats,
-    roots: NDArray[np.int64],
-    depths: NDArray[np.int64],
-    start: Floats,
-) -> Floats:
-    """Sums of leaf values. Four trees are walked at once: each waits for memory, not for others."""
-    columns = start.size
-    trees = roots.size
-    out = np.empty((table.shape[0], columns))
-    for i in range(table.shape[0]):
-        x = table[i]
-        out[i] = start
-        column = 0
-        for t in range(0, trees, 4):
-            a = roots[t]
-            b = roots[min(t + 1, trees - 1)]
-            c = roots[min(t + 2, trees - 1)]
-            d = roots[min(t + 3, trees - 1)]
-            deepest = 0
-            for k in range(t, min(t + 4, trees)):
-                if depths[k] > deepest:
-                    deepest = depths[k]
-            for _ in range(deepest):
-                a = _child(x, steps, values, a)
-                b = _child(x, steps, values, b)
-                c = _child(x, steps, values, c)
-                d = _child(x, steps, values, d)
-            for k, leaf in enumerate((a, b, c, d)):
-                if t + k < trees:
-                    out[i, column] += values[leaf]
-                    column += 1
-                    if column == columns:
-                        column = 0
-    return out
-
-
-@jit
-def _child(x: Floats, steps: NDArray[np.int32], values: Floats, node: int) -> int:
-    value = x[steps[node, 0]]
-    left = (value <= values[node]) | ((value != value) & (steps[node, 3] == 1))  # noqa: PLR0124
-    child: int = steps[node, 2 - left]
-    return child
-
-
-@jit
-def _score_sets(
-    table: Floats,
-    nodes: NDArray[np.int64],
-    values: Floats,
-    sets: NDArray[np.uint64],
-    roots: NDArray[np.int64],
-    start: Floats,
-) -> Floats:
-    """The same where some nodes ask whether a category is in a set."""
-    columns = start.size
-    out = np.empty((table.shape[0], columns))
-    for i in range(table.shape[0]):
-        out[i] = start
-        for t in range(roots.size):
-            node = roots[t]
-            while nodes[node, 0] >= 0:
-                x = table[i, nodes[node, 0]]
-                group = nodes[node, 4]
-                if np.isnan(x):
-                    left = nodes[node, 3] == 1
-                elif group >= 0:
-                    code = int(x)
-                    left = (sets[group, code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 1
-                else:
-                    left = x <= values[node]
-                node = nodes[node, 1] if left else nodes[node, 2]
-            out[i, t % columns] += values[node]
-    return out
