@@ -53,11 +53,12 @@ class Alphabet:
 
     def numbers(self, truth: NDArray[np.bool_]) -> NDArray[np.int32]:
         """The letter of each sample, from the atoms' truth, shape (atoms, samples)."""
-        weights = 1 << np.arange(truth.shape[0])
         lookup = np.zeros(1 << truth.shape[0], np.int32)
         for number, letter in enumerate(self.letters):
-            lookup[int(weights @ np.array(letter, np.int64)) if letter else 0] = number
-        codes = weights @ truth.astype(np.int64) if truth.size else np.zeros(truth.shape[1], int)
+            lookup[sum(value << bit for bit, value in enumerate(letter))] = number
+        codes = np.zeros(truth.shape[1], np.int32)
+        for bit, row in enumerate(truth):
+            codes |= row.astype(np.int32) << bit
         found: NDArray[np.int32] = lookup[codes]
         return found
 

@@ -16,7 +16,7 @@ from kernels.temporal_logic.verdicts import Outcome
 from tests.kernels.formulas import FUTURE, PAST, formulas, traces
 from tests.kernels.strategies import checked
 
-thorough = settings(checked, max_examples=100)
+thorough = settings(checked, max_examples=50)
 
 
 def part(trace, start, stop):

@@ -16,7 +16,7 @@ from tests.kernels import naive_logic
 from tests.kernels.formulas import comparisons, formulas, traces
 from tests.kernels.strategies import checked, in_other_clothes
 
-thorough = settings(checked, max_examples=100)
+thorough = settings(checked, max_examples=60)
 
 
 def made(tree):

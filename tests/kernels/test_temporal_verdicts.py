@@ -18,7 +18,7 @@ from tests.kernels.formulas import FUTURE, PAST, formulas, propositions, traces
 from tests.kernels.strategies import checked
 
 BOOLEAN = {"!", "&", "|", "->", "<->", "xor"}
-thorough = settings(checked, max_examples=80)
+thorough = settings(checked, max_examples=50)
 
 
 def small(kinds=FUTURE, depth=2, longest=2):
