@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kernels import temporal_logic
-from kernels.temporal_logic import Outcome, TooLarge, alphabet, automaton, verdicts
+from kernels.temporal_logic import Outcome, TooLarge, alphabet, automaton, progression, verdicts
 from kernels.temporal_logic.components import components
 from kernels.temporal_logic.formula import Formula
 from tests.kernels import naive_logic
@@ -169,6 +169,7 @@ def test_an_automaton_is_built_once():
 def test_what_is_too_large_to_decide_is_refused_in_words(formula, says, monkeypatch):
     monkeypatch.setattr(automaton, "MAX_CUBES", 1000)
     monkeypatch.setattr(automaton, "MAX_STATES", 50)
+    monkeypatch.setattr(progression, "MAX_WORK", 50_000)
     monkeypatch.setattr(automaton, "MAX_STEPS", 5000)
 
     with pytest.raises(ValueError, match=says):
