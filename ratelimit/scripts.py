@@ -10,6 +10,7 @@ import hiredis
 
 _HERE = Path(__file__).parent
 _PRELUDE = (_HERE / "prelude.lua").read_text(encoding="utf-8")
+Word = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ class Command:
 
     script: Script | None
     keys: tuple[str, ...]
-    args: tuple[str, ...]
+    args: tuple[Word, ...]
     packed: bytes = field(init=False, repr=False, compare=False)
     """As it is sent, the script by its digest."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "packed", _pack(self.words()))
 
-    def words(self, *, whole: bool = False) -> tuple[str, ...]:
+    def words(self, *, whole: bool = False) -> tuple[Word, ...]:
         """The command by its digest, or with the script's text, which the server then keeps."""
         if self.script is None:
             return self.args
@@ -74,7 +75,7 @@ class Command:
         return _pack(self.words(whole=True))
 
 
-def _pack(words: tuple[str, ...]) -> bytes:
+def _pack(words: tuple[Word, ...]) -> bytes:
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub allows one
     return packed
 
