@@ -1,0 +1,173 @@
+"""OpenAI-compatible servers over HTTP: one attempt each; the format is `wire`'s."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gateway.errors import KeyMissing, ProviderFailed
+from gateway.providers import wire
+from gateway.providers.call import Call, Piece, Reply
+from gateway.providers.connections import CONNECT_S, async_client, client
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of one answer, unpacked."""
+MOST_OF_AN_ERROR = 16 * 1024
+
+
+@dataclass(slots=True)
+class Until:
+    """When a call must have ended: a server that sends drop by drop never times out by itself."""
+
+    seconds: float
+    end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.end = time.monotonic() + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIHttp:
+    """One server. `key_env` names the variable with its key; empty: it needs none."""
+
+    name: str
+    base_url: str
+    key_env: str = ""
+
+    # --- in threads -------------------------------------------------------------------------
+    def complete(self, call: Call) -> Reply:
+        """The whole answer."""
+        with self._opened(call, stream=False) as (response, until):
+            return wire.reply_of(_read(response, until))
+
+    def stream(self, call: Call) -> Iterator[Piece]:
+        """The answer as it comes."""
+        with self._opened(call, stream=True) as (response, until):
+            events = wire.Events()
+            for block in response.iter_bytes():
+                yield from _said(events, block, until)
+            _complete(events)
+
+    @contextmanager
+    def _opened(self, call: Call, *, stream: bool) -> Iterator[tuple[httpx.Response, Until]]:
+        until = Until(call.seconds)
+        with _told_plainly(self.name):
+            request = client().build_request("POST", **self._asked(call, stream=stream))
+            response = client().send(request, stream=True)
+            try:
+                if response.status_code != httpx.codes.OK:
+                    raw = _read(response, until, MOST_OF_AN_ERROR)
+                    raise wire.failure_of(response.status_code, response.headers, raw)
+                yield response, until
+            finally:
+                response.close()
+
+    # --- in asyncio -------------------------------------------------------------------------
+    async def acomplete(self, call: Call) -> Reply:
+        """`complete` for asyncio."""
+        async with self._aopened(call, stream=False) as (response, until):
+            return wire.reply_of(await _aread(response, until))
+
+    async def astream(self, call: Call) -> AsyncIterator[Piece]:
+        """`stream` for asyncio."""
+        async with self._aopened(call, stream=True) as (response, until):
+            events = wire.Events()
+            async for block in response.aiter_bytes():
+                for piece in _said(events, block, until):
+                    yield piece
+            _complete(events)
+
+    @asynccontextmanager
+    async def _aopened(
+        self, call: Call, *, stream: bool
+    ) -> AsyncIterator[tuple[httpx.Response, Until]]:
+        until = Until(call.seconds)
+        with _told_plainly(self.name):
+            http = async_client()
+            request = http.build_request("POST", **self._asked(call, stream=stream))
+            response = await http.send(request, stream=True)
+            try:
+                if response.status_code != httpx.codes.OK:
+                    raw = await _aread(response, until, MOST_OF_AN_ERROR)
+                    raise wire.failure_of(response.status_code, response.headers, raw)
+                yield response, until
+            finally:
+                await response.aclose()
+
+    # --- what both send ---------------------------------------------------------------------
+    def _asked(self, call: Call, *, stream: bool) -> dict[str, Any]:
+        return {
+            "url": f"{self.base_url.rstrip('/')}/chat/completions",
+            "json": wire.body_of(call, stream=stream),
+            "headers": self._headers(),
+            "timeout": httpx.Timeout(call.seconds, connect=min(CONNECT_S, call.seconds)),
+        }
+
+    def _headers(self) -> dict[str, str]:
+        if not self.key_env:
+            return {}
+        key = os.environ.get(self.key_env, "").strip()
+        if not key:
+            raise KeyMissing(
+                f"provider {self.name!r} needs its key in the variable {self.key_env}: set it "
+                "where the web and worker processes start"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise KeyMissing(f"the key in {self.key_env} cannot be sent: it holds other than ASCII")
+        return {"Authorization": f"Bearer {key}"}
+
+
+@contextmanager
+def _told_plainly(name: str) -> Iterator[None]:
+    """Errors of the network as ours; the message names the provider and no address."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise ProviderFailed(f"provider {name!r} did not answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        kind = type(error).__name__
+        raise ProviderFailed(f"the connection to provider {name!r} failed ({kind})") from error
+
+
+def _read(response: httpx.Response, until: Until, most: int = MOST_BYTES) -> bytes:
+    body = bytearray()
+    for block in response.iter_bytes():
+        body += block
+        _within(len(body), most, until)
+    return bytes(body)
+
+
+async def _aread(response: httpx.Response, until: Until, most: int = MOST_BYTES) -> bytes:
+    body = bytearray()
+    async for block in response.aiter_bytes():
+        body += block
+        _within(len(body), most, until)
+    return bytes(body)
+
+
+def _said(events: wire.Events, block: bytes, until: Until) -> Iterator[Piece]:
+    events.taken += len(block)
+    _within(events.taken, MOST_BYTES, until)
+    for data in events.feed(block):
+        piece = wire.piece_of(data)
+        # Not every server sends the end mark, but all say why they ended.
+        events.ended = events.ended or piece.finish_reason is not None
+        yield piece
+
+
+def _within(size: int, most: int, until: Until) -> None:
+    if size > most:
+        raise ProviderFailed(f"the provider's answer is larger than {most} bytes")
+    if time.monotonic() > until.end:
+        raise ProviderFailed(f"the provider did not finish within {until.seconds:g} s")
+
+
+def _complete(events: wire.Events) -> None:
+    if not events.ended:
+        raise ProviderFailed("the provider's answer was cut off")
