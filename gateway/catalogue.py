@@ -1,6 +1,6 @@
-"""Providers, models and policies in force, as each process sees them: a second behind the rows.
+"""What is in force, as each process sees it: models, policies, budgets, a second behind the rows.
 
-One reading of the three small tables serves all calls of a second. A database that does not answer
+One reading of the four small tables serves all calls of a second. A database that does not answer
 leaves the last view in force.
 """
 
@@ -10,12 +10,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import DatabaseError
 
-from gateway.models import GatewayPolicy, LanguageModel, Provider
+from gateway.errors import Refused
+from gateway.models import Budget, GatewayPolicy, LanguageModel, Provider
 from gateway.router import Candidate, Rules
 
 logger = logging.getLogger(__name__)
@@ -23,11 +24,14 @@ logger = logging.getLogger(__name__)
 FRESH_S = 1.0
 MOST_MODELS = 5_000
 MOST_POLICIES = 5_000
+MOST_BUDGETS = 10_000
 DEFAULT_POLICY = "default"
 
 
-class UnknownPolicy(Exception):
+class UnknownPolicy(Refused):
     """A request names a policy that is not there; the message says so."""
+
+    code = "policy_not_found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class View:
     models: Mapping[tuple[int | None, str], LanguageModel]
     policies: Mapping[tuple[int | None, str], GatewayPolicy]
     providers: Mapping[str, Provider]
+    budgets: Mapping[int, tuple[Budget, ...]]
+    """Of each tenant, by id of the row: the order in which they are locked."""
 
     def models_of(self, tenant_id: int) -> list[LanguageModel]:
         """The enabled models of a tenant, by name: its own before everybody's of that name."""
@@ -117,7 +123,15 @@ def _read() -> View:
         {(row.tenant_id, row.name): row for row in models[:MOST_MODELS]},
         {(row.tenant_id, row.name): row for row in policies[:MOST_POLICIES]},
         {row.name: row for row in Provider.objects.all()[:MOST_MODELS]},
+        _by_tenant(Budget.objects.filter(enabled=True).order_by("pk")[:MOST_BUDGETS]),
     )
+
+
+def _by_tenant(rows: Iterable[Budget]) -> dict[int, tuple[Budget, ...]]:
+    found: dict[int, list[Budget]] = {}
+    for row in rows:
+        found.setdefault(row.tenant_id, []).append(row)
+    return {tenant_id: tuple(budgets) for tenant_id, budgets in found.items()}
 
 
 WATCHER = Watcher()

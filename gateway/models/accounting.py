@@ -176,7 +176,8 @@ class BudgetPeriod(models.Model):
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="periods")
     start = models.DateField()
     spent = models.PositiveBigIntegerField(default=0, help_text="Nano-dollars settled.")
-    held = models.BigIntegerField(default=0, help_text="Nano-dollars of calls under way.")
+    held = models.PositiveBigIntegerField(default=0, help_text="Nano-dollars of calls under way.")
+    warned_at = models.DateTimeField(null=True, help_text="When it reached the soft bound.")
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-start"]
