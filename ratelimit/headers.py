@@ -74,5 +74,7 @@ def _limit_item(bucket: Bucket, state: BucketState) -> str:
     if left:
         spread = ceil(left * bucket.quota.period_us / bucket.quota.limit / MICRO)
         return f"{item};t={max(1, spread)}"
-    wait = state.retry_after if state.retry_after is not None else state.reset_after
+    wait = state.retry_after
+    if wait is None:  # the last unit has just been given away
+        wait = state.reset_after - (bucket.quota.burst - 1) / float(bucket.quota.rate)
     return f"{item};t={max(1, ceil(wait))}"

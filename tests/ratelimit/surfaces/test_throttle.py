@@ -163,6 +163,12 @@ def test_an_answer_tells_the_policy_and_what_is_left(server, only, limit):
     assert "Retry-After" not in told
 
 
+def test_the_last_unit_is_told_with_the_wait_for_the_next_one(server, only, limit):
+    limit("anon", 360, scope="address", burst=2, applies_to="api", **HOUR)
+
+    assert [ask()["RateLimit"] for _ in range(2)] == ['"anon";r=1;t=10', '"anon";r=0;t=10']
+
+
 def test_a_denial_is_a_problem_that_names_the_policies_and_when_to_come_back(
     server, only, limit, api
 ):
