@@ -3,6 +3,7 @@
 -- ARGV     join, lease ms, digest            -> {'lead' or 'wait', fence}
 --          beat, lease ms, digest, fence     -> 1 while the call is still this one's
 --          fail, ms to tell, digest, fence   -> 1; those that wait are released
+--          end, 0, digest, fence             -> 1; those that wait look for the answer
 --          look, 0, digest, fence            -> wait, failed or gone
 local verb, life, fence = ARGV[1], ARGV[2], ARGV[4]
 local key = ROOT .. 'f:' .. ARGV[3]
@@ -22,6 +23,8 @@ elseif verb == 'fail' then
   if held ~= fence then return 0 end
   redis.call('SET', key, '!' .. fence, 'PX', life)
   return 1
+elseif verb == 'end' then
+  return held == fence and redis.call('DEL', key) or 0
 end
 if held == fence then return 'wait' end
 if held == '!' .. fence then return 'failed' end

@@ -43,11 +43,11 @@ class Partition:
         return ("t" if self.tenant else "s") + secrets.token_hex(12)
 
 
-def partition_of(tenant: str, entry: str, prefix: str = "ansf:cache") -> Partition | None:
-    """Where an entry lies that a tenant names; None: that is no entry's id."""
+def home_of(entry: str, own: Partition) -> Partition | None:
+    """Where an entry lies: shared, or in the tenant's own partition; None: that is no entry."""
     if not _ENTRY.fullmatch(entry):
         return None
-    return Partition("" if entry.startswith("s") else tenant, prefix)
+    return Partition("", own.prefix) if entry.startswith("s") else own
 
 
 def digest_of(text: str) -> str:

@@ -26,11 +26,13 @@ _FEWEST_LEFT = 3
 """Words behind a courtesy at the beginning, without a comma: "hello in French" is a question."""
 
 _COURTESY = "|".join(
-    r"\s+".join(map(re.escape, phrase.split()))
-    for phrase in sorted(FILLERS, key=len, reverse=True)
+    r"\s+".join(map(re.escape, phrase.split())) for phrase in sorted(FILLERS, key=len, reverse=True)
 )
 _BEFORE = re.compile(rf"^(?:(?:{_COURTESY})(?![\w'-])[\s,.!;:-]*)+")
 _AFTER = re.compile(rf"(?<=[,.!?;])\s*(?:(?:{_COURTESY})(?![\w'-])[\s,.!?;-]*)+$")
+_PLEASE = re.compile(r"\s(?:please|pls|plz)\W*$")
+"""The only courtesy that may end a question without a comma: no other one can stand for it."""
+
 _WORDS = re.compile(r"\w+(?:[.:,]\d+)*")
 
 
@@ -61,7 +63,7 @@ def _without_courtesies(text: str) -> str:
     behind = _BEFORE.sub("", text)
     if len(behind.split()) >= _FEWEST_LEFT:
         text = behind
-    return _AFTER.sub("", text)
+    return _PLEASE.sub("", _AFTER.sub("", text))
 
 
 def _signs(text: str) -> str:

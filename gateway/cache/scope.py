@@ -103,9 +103,7 @@ def _split(messages: Sequence[Message]) -> tuple[Sequence[Message], list[Message
     rest = list(messages[leading:])
     if rest and rest[-1].role == "user":
         last = rest[-1]
-        rest[-1] = Message(
-            "user", "", last.name, last.tool_calls, last.tool_call_id, last.parts
-        )
+        rest[-1] = Message("user", "", last.name, last.tool_calls, last.tool_call_id, last.parts)
     return messages[:leading], rest
 
 

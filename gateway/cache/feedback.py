@@ -1,0 +1,61 @@
+"""What callers say of served answers: thresholds are learned from it, and pairs are kept.
+
+The pairs can be given to ``manage.py cache evaluate`` as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.cache.connection import Connection
+from gateway.cache.decision import QUARANTINED_BY, Record
+from gateway.cache.invalidation import Unknown
+from gateway.cache.keys import Partition, home_of
+from gateway.cache.scripts import REPORT
+from ratelimit.scripts import plain
+
+MOST_PAIRS = 1_000
+"""Reports that are kept, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An entry after a report."""
+
+    entry: str
+    record: Record
+    quarantined: bool
+
+
+def report(
+    connection: Connection, own: Partition, entry: str, *, ok: bool, score: float | None = None
+) -> Standing:
+    """Say whether an entry's answer, of the tenant's `own` or shared, was right when it was served with `score`.
+
+    Without a score the last one counts. Raises Away, and Unknown without the entry.
+    """
+    home = home_of(entry, own)
+    reply = home and connection.ask(
+        REPORT,
+        home,
+        entry,
+        "1" if ok else "0",
+        "" if score is None else f"{score:.6f}",
+        QUARANTINED_BY,
+    )
+    if not reply:
+        raise Unknown(f"there is no entry '{entry}': it may have expired")
+    good, bad, worst, quarantined = reply
+    return Standing(entry, Record(int(good), int(bad), float(worst)), quarantined == b"1")
+
+
+def reported_pairs(connection: Connection, partition: Partition) -> list[dict[str, Any]]:
+    """The newest reports on similar hits as {"a", "b", "same_answer", "score", "entry"}.
+
+    Raises Away.
+    """
+    key = partition.root + "reports"
+    replies = connection.ask_many([plain(key, "LRANGE", key, "0", str(MOST_PAIRS - 1))])
+    return [json.loads(line) for line in replies[0]]
