@@ -107,25 +107,29 @@ def reserve(payer: Payer, request_id: str, amount: int, at: datetime | None = No
     periods = [(budget, period_of(budget, at)) for budget in hard]
     with transaction.atomic():
         cancel(payer.tenant_id, request_id)
-        for budget, pk in periods:
-            if not _held(pk, amount, budget.hard or 0):
-                raise _exhausted(budget, pk, amount, at)
+        held = [pk for budget, pk in periods if pk and _held(budget, pk, amount, at)]
         BudgetHold.objects.bulk_create(
             BudgetHold(
                 period_id=pk, tenant_id=payer.tenant_id, request_id=request_id, amount=amount, at=at
             )
-            for _, pk in periods
+            for pk in held
         )
 
 
-def _held(pk: int, amount: int, hard: int) -> bool:
-    rows = BudgetPeriod.objects.filter(pk=pk, spent__lte=hard - amount - F("held"))
-    return rows.update(held=F("held") + amount) == 1
-
-
-def _exhausted(budget: Budget, pk: int, amount: int, at: datetime) -> BudgetExhausted:
+def _held(budget: Budget, pk: int, amount: int, at: datetime) -> bool:
+    """Whether the amount is held now; False when the budget is gone. Raises BudgetExhausted."""
+    room = (budget.hard or 0) - amount
+    rows = BudgetPeriod.objects.filter(pk=pk, spent__lte=room - F("held"))
+    if rows.update(held=F("held") + amount):
+        return True
     row = BudgetPeriod.objects.filter(pk=pk).first()
-    left = max(0, (budget.hard or 0) - row.spent - row.held) if row else 0
+    if row is None:
+        return False
+    raise _exhausted(budget, row, amount, at)
+
+
+def _exhausted(budget: Budget, row: BudgetPeriod, amount: int, at: datetime) -> BudgetExhausted:
+    left = max(0, (budget.hard or 0) - row.spent - row.held)
     end = after(budget.period, starts(budget.period, at))
     return BudgetExhausted(
         f"budget {budget.name} has {dollars(left)} left of {dollars(budget.hard or 0)} for this "
@@ -176,9 +180,8 @@ def settle(entry: LedgerEntry) -> tuple[str, ...]:
     """
     payer = payer_of(entry)
     budgets = applying(payer)
-    changes: dict[int, list[int]] = {
-        period_of(budget, entry.at): [entry.cost, 0] for budget in budgets if entry.cost
-    }
+    periods = [period_of(budget, entry.at) for budget in budgets] if entry.cost else []
+    changes = {pk: [entry.cost, 0] for pk in periods if pk}
     held = BudgetHold.objects.filter(tenant_id=entry.tenant_id, request_id=entry.request_id)
     for hold in _taken(held):
         changes.setdefault(hold.period_id, [0, 0])[1] -= hold.amount
@@ -189,10 +192,11 @@ def settle(entry: LedgerEntry) -> tuple[str, ...]:
 
 
 def _warnings(budgets: Sequence[Budget], entry: LedgerEntry) -> tuple[str, ...]:
-    soft = {period_of(budget, entry.at): budget for budget in budgets if budget.soft is not None}
+    opened = ((period_of(budget, entry.at), budget) for budget in budgets)
+    soft = {pk: budget for pk, budget in opened if pk and budget.soft is not None}
     reached = [
         (row, soft[row.pk])
-        for row in (BudgetPeriod.objects.filter(pk__in=soft) if soft else ())
+        for row in (BudgetPeriod.objects.filter(pk__in=list(soft)) if soft else ())
         if row.spent >= (soft[row.pk].soft or 0)
     ]
     for row, budget in reached:
@@ -217,14 +221,18 @@ def payer_of(entry: LedgerEntry) -> Payer:
 _known: dict[tuple[int, date], int] = {}
 
 
-def period_of(budget: Budget, at: datetime) -> int:
-    """The id of the row of the period; made when missing, with what was spent in it before."""
+def period_of(budget: Budget, at: datetime) -> int | None:
+    """The id of the row of the period; made when missing, with what was spent in it before.
+
+    None when the budget has been deleted meanwhile.
+    """
     start = starts(budget.period, at)
     pk = _known.get((budget.pk, start))
     if pk is None:
         row = BudgetPeriod.objects.filter(budget=budget, start=start).first()
-        pk = (row or _opened(budget, start)).pk
-        if not connection.in_atomic_block:  # else it may be rolled back
+        row = row or _opened(budget, start)
+        pk = row.pk if row else None
+        if pk and not connection.in_atomic_block:  # else it may be rolled back
             if len(_known) >= MOST_REMEMBERED:
                 _known.clear()
             _known[budget.pk, start] = pk
@@ -236,7 +244,11 @@ def forget() -> None:
     _known.clear()
 
 
-def _opened(budget: Budget, start: date) -> BudgetPeriod:
+@transaction.atomic
+def _opened(budget: Budget, start: date) -> BudgetPeriod | None:
+    # Locked, so that it is not deleted until its period is there.
+    if not Budget.objects.select_for_update().filter(pk=budget.pk).exists():
+        return None
     row, _ = BudgetPeriod.objects.get_or_create(
         budget=budget, start=start, defaults={"spent": _spent(budget, start)}
     )
@@ -262,7 +274,9 @@ def recount(budget: Budget, at: datetime | None = None) -> int:
     at = at or timezone.now()
     pk = period_of(budget, at)
     with transaction.atomic():
-        row = BudgetPeriod.objects.select_for_update().get(pk=pk)
+        row = BudgetPeriod.objects.select_for_update().filter(pk=pk or 0).first()
+        if row is None:
+            return 0
         row.spent = _spent(budget, row.start)
         row.save(update_fields=["spent"])
     return row.spent
