@@ -22,7 +22,7 @@ _LONGEST_REFUSAL = 400
 _REFUSAL = re.compile(
     r"^\W*(?:(?:i[' a]*m|we[' a]*re)\s+(?:really\s+|very\s+|so\s+)?sorry|sorry|apologies"
     r"|unfortunately|as an ai|i apologi[sz]e|i must decline"
-    r"|i\s+(?:can(?:no|')?t|can not|am (?:unable|not able)|won't|will not|do not feel|don't feel))\b",
+    r"|i\s+(?:can(?:no|')?t|can not|am (?:unable|not able)|won't|will not|do(?: not|n't) feel))\b",
     re.IGNORECASE,
 )
 _DECLINES = re.compile(
