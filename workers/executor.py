@@ -31,6 +31,7 @@ from workers.batches import Batch, Members
 from workers.context import Context, Entered, Fenced
 from workers.journal import Journal, path_for
 from workers.limits import HardLimit, SoftLimit, in_main_thread
+from workers.member_request import request_for
 from workers.node import Node, flag_name
 from workers.outcomes import Ending, Policy, raised, returned
 from workers.patience import (
@@ -68,13 +69,6 @@ class Course:
     handler: Task[Any, Any]
     call: Callable[..., Any]
     """Runs the handler's code inside a request that is pushed already."""
-
-
-class MemberRequest(CeleryRequest):
-    """Celery's request, without its search for strange headers among fields of our own."""
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        vars(self).update(fields)
 
 
 _programs: dict[int, Program] = {}
@@ -209,34 +203,12 @@ def _run_handler(context: Context, course: Course, task: Claimed, limit: float) 
     except Exception as error:  # noqa: BLE001 - every end is recorded
         return raised(error, context.attempt, course.program.policy)
     requests = course.handler.request_stack
-    requests.push(_request(course, task, kwargs, limit))
+    plain = course.call is not course.handler
+    requests.push(request_for(task, kwargs, limit, plain=plain))
     try:
         return _call(context, course, kwargs, limit)
     finally:
         requests.pop()
-
-
-def _request(course: Course, task: Claimed, kwargs: dict[str, Any], limit: float) -> MemberRequest:
-    """What ``self.request`` shows in the handler."""
-    hard = limit + HARD_GRACE_SECONDS
-    return MemberRequest(
-        {
-            "id": task.id.hex,
-            "root_id": (task.run_id or task.id).hex,
-            "args": [],
-            "kwargs": kwargs,
-            "retries": task.attempt,
-            "called_directly": False,
-            "is_eager": True,  # self.retry() then raises and publishes nothing
-            "hostname": "ansf",
-            "timelimit": [hard, limit],
-            "time_limit": hard,
-            "soft_time_limit": limit,
-            "delivery_info": {"routing_key": "ansf"},
-            # A handler that calls itself gets another request for that.
-            "_protected": course.call is not course.handler,
-        }
-    )
 
 
 def _call(context: Context, course: Course, kwargs: dict[str, Any], limit: float) -> Ending | None:
