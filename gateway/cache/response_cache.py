@@ -142,7 +142,7 @@ class ResponseCache:
             if not flight.leads and self.flights.wait(flight, left) is not Waited.ENDED:
                 break
             # Whoever leads may have missed just before another one's answer was stored.
-            answer = self._awaited(ticket)
+            answer = self.awaited(ticket)
             if answer is not None:
                 self._leave(flight)
                 return ticket, answer
@@ -150,7 +150,8 @@ class ResponseCache:
                 return replace(ticket, flight=flight), None
         return ticket, None
 
-    def _awaited(self, ticket: Ticket) -> Answer | None:
+    def awaited(self, ticket: Ticket) -> Answer | None:
+        """The answer of an identical call that has just ended, if it was stored."""
         place = replace(ticket.place, normalised="", similar=False)
         try:
             reply, level = self.first_levels(place, "wait")
