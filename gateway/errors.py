@@ -6,6 +6,10 @@ Nothing is charged and nothing cached for a call that ended in one of these.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.providers.call import Reply
 
 
 class GatewayError(Exception):
@@ -148,4 +152,8 @@ class Unavailable(ProviderFailed):
 
 
 class Interrupted(Exception):
-    """Whoever asked went away; what was used is settled."""
+    """Whoever asked went away; `reply` is what had been said by then, if anything."""
+
+    def __init__(self, reply: Reply | None = None) -> None:
+        super().__init__("whoever asked went away")
+        self.reply = reply

@@ -18,13 +18,16 @@ SCOPES: dict[str, str] = {
     "patterns:read": "See namespaces and patterns, and search them.",
     "patterns:write": "Add, import and delete patterns.",
     "patterns:admin": "Define, change, reindex and remove namespaces.",
+    "gateway:call": "Call models through the gateway.",
+    "gateway:read": "See models, calls, costs, the cache and breakers.",
+    "gateway:admin": "Change the cache: report answers, invalidate, warm.",
     "limits:read": "See limits, their levels and what they denied.",
     "limits:admin": "Change and reset limits.",
     "tokens:admin": "Create, rotate and revoke tokens.",
     "audit:read": "See who changed what.",
 }
 VIEWER = frozenset(name for name in SCOPES if name.endswith(":read")) - {"audit:read"}
-OPERATOR = VIEWER | {"tasks:write", "patterns:write", "dead:replay", "audit:read"}
+OPERATOR = VIEWER | {"tasks:write", "patterns:write", "gateway:call", "dead:replay", "audit:read"}
 ROLES: dict[str, frozenset[str]] = {
     Membership.Role.VIEWER: VIEWER,
     Membership.Role.OPERATOR: OPERATOR,

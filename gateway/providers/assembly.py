@@ -28,6 +28,7 @@ class Assembly:
         for fragment in piece.tool_calls:
             self._add_tool(dict(fragment))
         self.refused = self.refused or bool(piece.refusal)
+        self.simulated = self.simulated or piece.simulated
         self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.usage is not None:
             self.usage, self.cached_tokens = piece.usage, piece.cached_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,7 @@ class Piece:
     usage: Usage | None = None
     cached_tokens: int = 0
     refusal: str = ""
+    simulated: bool = False
 
 
 class Provider(Protocol):
@@ -60,11 +61,11 @@ class Provider(Protocol):
     def complete(self, call: Call) -> Reply:
         """The whole answer."""
 
-    def stream(self, call: Call) -> Iterator[Piece]:
+    def stream(self, call: Call) -> Generator[Piece, None, None]:
         """The answer as it comes; closing the iterator ends the call."""
 
     async def acomplete(self, call: Call) -> Reply:
         """`complete` for asyncio; cancelling it ends the call."""
 
-    def astream(self, call: Call) -> AsyncIterator[Piece]:
+    def astream(self, call: Call) -> AsyncGenerator[Piece, None]:
         """`stream` for asyncio."""

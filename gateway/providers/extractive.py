@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 
 from gateway.providers.call import Call, Piece, Reply
 from gateway.request import Message, Usage
@@ -46,16 +46,16 @@ class Extractive:
             simulated=True,
         )
 
-    def stream(self, call: Call) -> Iterator[Piece]:
+    def stream(self, call: Call) -> Generator[Piece, None, None]:
         reply = self.complete(call)
         for number, word in enumerate(reply.text.split(" ")):
-            yield Piece(text=word if number == 0 else f" {word}")
-        yield Piece(finish_reason=reply.finish_reason, usage=reply.usage)
+            yield Piece(text=word if number == 0 else f" {word}", simulated=True)
+        yield Piece(finish_reason=reply.finish_reason, usage=reply.usage, simulated=True)
 
     async def acomplete(self, call: Call) -> Reply:
         return self.complete(call)
 
-    async def astream(self, call: Call) -> AsyncIterator[Piece]:
+    async def astream(self, call: Call) -> AsyncGenerator[Piece, None]:
         for piece in self.stream(call):
             yield piece
 

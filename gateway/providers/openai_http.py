@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +46,7 @@ class OpenAIHttp:
         with self._opened(call, stream=False) as (response, until):
             return wire.reply_of(_read(response, until))
 
-    def stream(self, call: Call) -> Iterator[Piece]:
+    def stream(self, call: Call) -> Generator[Piece, None, None]:
         """The answer as it comes."""
         with self._opened(call, stream=True) as (response, until):
             events = wire.Events()
@@ -74,7 +74,7 @@ class OpenAIHttp:
         async with self._aopened(call, stream=False) as (response, until):
             return wire.reply_of(await _aread(response, until))
 
-    async def astream(self, call: Call) -> AsyncIterator[Piece]:
+    async def astream(self, call: Call) -> AsyncGenerator[Piece, None]:
         """`stream` for asyncio."""
         async with self._aopened(call, stream=True) as (response, until):
             events = wire.Events()

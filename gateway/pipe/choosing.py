@@ -1,0 +1,117 @@
+"""The step that chooses a model, and the candidates to fall back on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Lock
+
+from gateway import catalogue
+from gateway.errors import ContextTooLong, ModelUnknown, NoModel, Refused
+from gateway.models import LanguageModel, Provider
+from gateway.pipe.exchange import Exchange
+from gateway.router import Needs, NoRoute, Option, RouteDecision, route
+from gateway.routing.sufficiency import shipped
+
+FIRST_GUESS = 200.0
+"""Tokens of an answer of which nothing is known."""
+_WEIGHT = 0.1
+_MOST_REMEMBERED = 10_000
+
+
+class Expectation:
+    """How long answers usually are, by tenant, definition and class; a running mean."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._means: dict[tuple[str, str, str], float] = {}
+
+    def of(self, x: Exchange) -> int:
+        """Tokens to expect."""
+        return round(self._means.get(_kind(x), FIRST_GUESS))
+
+    def learn(self, x: Exchange, tokens: int) -> None:
+        """One more answer."""
+        with self._lock:
+            if len(self._means) >= _MOST_REMEMBERED:
+                self._means.clear()
+            mean = self._means.get(_kind(x), FIRST_GUESS)
+            self._means[_kind(x)] = mean + _WEIGHT * (tokens - mean)
+
+
+EXPECTATION = Expectation()
+
+
+def _kind(x: Exchange) -> tuple[str, str, str]:
+    return x.request.tenant, x.request.definition or "", x.request.task_class
+
+
+def decide(x: Exchange) -> RouteDecision:
+    """The model to call and those to try after it.
+
+    Raises ModelUnknown, ContextTooLong, Refused or NoModel.
+    """
+    request, policy = x.request, x.policy
+    rows = catalogue.view().models_of(x.tenant_id)
+    if request.model and request.model not in {row.name for row in rows}:
+        raise ModelUnknown(
+            f"there is no model {request.model[:100]!r}: GET /v1/models lists those there are",
+            param="model",
+        )
+    resting = x.around.breakers.resting()
+    candidates = [catalogue.candidate(row, resting) for row in rows]
+    rules = catalogue.rules_of(policy, request.task_class)
+    if all(on_trial(row) for row in rows):
+        rules = replace(rules, quality_floor=0.0)  # nothing but trials: better than no answer
+    try:
+        return route(candidates, _needs(x), rules, random.random())
+    except NoRoute as error:
+        raise _refusal(x, error, rows) from error
+
+
+def on_trial(row: LanguageModel) -> bool:
+    """Whether no model stands behind the row."""
+    return row.provider.kind == Provider.Kind.EXTRACTIVE
+
+
+def _needs(x: Exchange) -> Needs:
+    request = x.request
+    learned = shipped()
+    kind = (request.response_format or {}).get("type", "text")
+    return Needs(
+        tokens_in=x.tokens_in,
+        max_output=request.max_tokens or x.policy.max_output,
+        expected_output=EXPECTATION.of(x),
+        task_class=request.task_class,
+        model=request.model or "",
+        tier=request.tier,
+        tools=bool(request.tools),
+        json=kind in {"json_object", "json_schema"},
+        streaming=request.stream,
+        cheap_suffices=None if request.model else learned.probability(request.question),
+        cheap_suffices_on_average=learned.average,
+    )
+
+
+def _refusal(x: Exchange, error: NoRoute, rows: Sequence[LanguageModel]) -> Exception:
+    asked = [each for each in error.options if not x.request.model or each.name == x.request.model]
+    reasons = {each.refused for each in asked}
+    if reasons and all("prompt exceeds" in reason for reason in reasons):
+        most = max(row.context_window for row in rows)
+        return ContextTooLong(
+            f"the prompt has about {x.tokens_in:,} tokens, more than any model here reads "
+            f"({most:,}): shorten it",
+            param="messages",
+        )
+    if not rows or any("unavailable" in reason for reason in reasons):
+        return NoModel(error.detail, retry_after=5.0)
+    return Refused(error.detail, param="model", code="no_suitable_model")
+
+
+def row_of(x: Exchange, option: Option) -> LanguageModel:
+    """The row behind an option."""
+    row = catalogue.view().model(x.tenant_id, option.name)
+    if row is None or not row.provider.enabled:  # changed in this very second
+        raise NoModel(f"model {option.name!r} was just disabled: try again", retry_after=1.0)
+    return row

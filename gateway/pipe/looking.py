@@ -1,0 +1,120 @@
+"""The steps that look for an answer that is there: levels of the cache, and calls under way."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Generator
+from dataclasses import replace
+
+from gateway import catalogue
+from gateway.cache.coalescing import Flight, Waited
+from gateway.cache.encoding import digest
+from gateway.cache.lookup import Lookup, Ticket
+from gateway.cache.policy import CachePolicy
+from gateway.models import GatewayPolicy
+from gateway.pipe.choosing import on_trial
+from gateway.pipe.exchange import Exchange, Pause
+from gateway.request import Answer, Request, Visibility
+from gateway.strictness import Strictness
+
+WAIT_S = 60.0
+"""Longest wait for an identical call."""
+_CIRCLES: tuple[Visibility, ...] = ("user", "tenant", "global")
+_FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.1
+
+Waiting = Generator[Pause, None, Answer | None]
+
+
+def scope(x: Exchange) -> None:
+    """Narrow who may see the answer to what the policy allows at most."""
+    widest = min(_CIRCLES.index(x.request.visibility), _CIRCLES.index(x.policy.visibility))
+    x.request = replace(x.request, visibility=_CIRCLES[widest])
+
+
+def look(x: Exchange) -> Answer | None:
+    """L1 to L3: an answer that was given before, to these or other words."""
+    x.lookup = x.around.cache.find(x.request, cache_policy(x))
+    return x.lookup.answer
+
+
+def cache_policy(x: Exchange) -> CachePolicy:
+    """What the policy's row lets the cache do with this request."""
+    policy, temperature = x.policy, x.request.temperature
+    return CachePolicy(
+        enabled=policy.cache and (temperature is None or temperature <= policy.max_temperature),
+        strictness=Strictness(policy.strictness),
+        ttl_s=float(policy.ttl_seconds),
+        budget_bytes=policy.byte_budget,
+        shadow=policy.shadow,
+        wait_s=min(WAIT_S, x.seconds_left),
+        variant=_variant(x.tenant_id, policy, x.request),
+    )
+
+
+def _variant(tenant_id: int, policy: GatewayPolicy, request: Request) -> str:
+    """What else shapes an answer: how the prompt is shortened, and who may be chosen to give it.
+
+    An answer of a trial is not given any more once there is a model.
+    """
+    chosen: object = None
+    if not request.model:
+        rows = catalogue.view().models_of(tenant_id)
+        budget = policy.call_budget(request.task_class)
+        trial = all(on_trial(row) for row in rows)
+        chosen = (policy.quality_floor, sorted(policy.allowed_models), budget, trial)
+    shortened = (policy.token_budget,) if policy.compress else None
+    return digest((chosen, shortened))
+
+
+def join(x: Exchange) -> Waiting:
+    """The answer of an identical call under way; None: this exchange makes the call."""
+    ticket, policy = x.lookup.ticket, cache_policy(x)
+    if ticket is None or policy.shadow or not policy.coalesce:
+        return None
+    ends = time.monotonic() + policy.wait_s
+    flights = x.around.cache.flights
+    while time.monotonic() < ends:
+        flight = flights.join(ticket.place.partition, ticket.place.exact)
+        if flight is None:
+            return None
+        if not flight.leads and (yield from _landing(x, flight, ends)) is not Waited.ENDED:
+            return None
+        # Whoever leads may have missed just before another one's answer was stored.
+        answer = x.around.cache.awaited(ticket)
+        if answer is not None:
+            if flight.leads:
+                flights.end(flight)
+            return answer
+        if flight.leads:
+            x.lookup = replace(x.lookup, ticket=replace(ticket, flight=flight))
+            return None
+    return None
+
+
+def _landing(x: Exchange, flight: Flight, ends: float) -> Generator[Pause, None, Waited]:
+    pause = _FIRST_LOOK_S
+    while (left := ends - time.monotonic()) > 0:
+        yield Pause(min(left, pause * random.uniform(0.5, 1)))
+        pause = min(_LAST_LOOK_S, 1.5 * pause)
+        found = x.around.cache.flights.look(flight)
+        if found is not None:
+            return found
+    return Waited.TOO_LONG
+
+
+def keep(x: Exchange, answer: Answer) -> Answer:
+    """Store an answer that may be given again; it then names its entry."""
+    ticket = x.lookup.ticket
+    if ticket is None:
+        return answer
+    stored = x.around.cache.keep(ticket, answer, cache_policy(x))
+    return replace(answer, entry=stored.entry)
+
+
+def release(x: Exchange) -> None:
+    """Tell those that wait that there will be no answer."""
+    ticket: Ticket | None = x.lookup.ticket
+    if ticket is not None:
+        x.around.cache.release(ticket)
+    x.lookup = Lookup()
