@@ -8,7 +8,7 @@ alike (1 and 1.0); a truth value is not a number.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from gateway.request import Json
 
@@ -24,29 +24,31 @@ def digest(value: Json) -> str:
 
 def encode(value: Json) -> bytes:
     """The bytes of a value. Raises Unencodable."""
+    pieces: list[bytes] = []
     try:
-        return b"".join(_pieces(value))
+        _append(pieces, value)
     except RecursionError as error:
         raise Unencodable("the value is nested too deeply") from error
+    return b"".join(pieces)
 
 
-def _pieces(value: Json) -> Iterator[bytes]:
-    if value is None or isinstance(value, bool):
-        yield {None: b"0", True: b"1", False: b"2"}[value]
-    elif isinstance(value, str):
-        yield _sized(b"s", value.encode("utf-8", "surrogatepass"))
+def _append(pieces: list[bytes], value: Json) -> None:
+    if isinstance(value, str):
+        pieces.append(_sized(b"s", value.encode("utf-8", "surrogatepass")))
+    elif value is None or isinstance(value, bool):
+        pieces.append({None: b"0", True: b"1", False: b"2"}[value])
     elif isinstance(value, int | float):
         whole = isinstance(value, float) and value.is_integer()
-        yield _sized(b"n", repr(int(value) if whole else value).encode())
-    elif isinstance(value, Mapping):
-        yield b"m%d:" % len(value)
-        for key in sorted(value):
-            yield from _pieces(key)
-            yield from _pieces(value[key])
+        pieces.append(_sized(b"n", repr(int(value) if whole else value).encode()))
     elif isinstance(value, list | tuple):
-        yield b"l%d:" % len(value)
+        pieces.append(b"l%d:" % len(value))
         for item in value:
-            yield from _pieces(item)
+            _append(pieces, item)
+    elif isinstance(value, Mapping):
+        pieces.append(b"m%d:" % len(value))
+        for key in sorted(value):
+            _append(pieces, key)
+            _append(pieces, value[key])
     else:
         raise Unencodable(f"{type(value).__name__} is not a value of JSON")
 

@@ -32,7 +32,7 @@ class Standing:
 def report(
     connection: Connection, own: Partition, entry: str, *, ok: bool, score: float | None = None
 ) -> Standing:
-    """Say whether an entry of the tenant's `own`, or a shared one, was right when served with `score`.
+    """Say whether an entry, of the tenant's `own` or shared, was right when served with `score`.
 
     Without a score the last one counts. Raises Away, and Unknown without the entry.
     """

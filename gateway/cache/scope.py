@@ -7,7 +7,8 @@ not belong here (the question itself) would make a cache that never hits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from gateway.cache.encoding import digest
 from gateway.cache.policy import CachePolicy
@@ -53,7 +54,10 @@ class Scope:
 
     def key(self) -> str:
         """SHA-256 of all fields: equal if and only if the scopes are."""
-        return digest(astuple(self))
+        return digest(_FIELDS(self))
+
+
+_FIELDS = attrgetter(*[field.name for field in fields(Scope)])
 
 
 def scope_of(request: Request, policy: CachePolicy, embedder: str) -> Scope:
