@@ -33,6 +33,8 @@ class AsyncLimiter:
     one share without Redis.
     """
 
+    _slot_plan = SlotPlan
+
     def __init__(
         self,
         client: Redis | RedisCluster,
@@ -112,7 +114,7 @@ class AsyncLimiter:
         self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float = LIFE_S
     ) -> AsyncSlot:
         """A place in every bucket for an `async with` block."""
-        return AsyncSlot(self, SlotPlan(self._plans, tuple(buckets), life_s), wait)
+        return AsyncSlot(self, self._slot_plan(self._plans, tuple(buckets), life_s), wait)
 
     @property
     def degraded(self) -> bool:

@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -38,7 +38,9 @@ DENIAL_KEPT_S = 7 * 86_400
 TOTALS_KEPT_S = 30 * 86_400
 PREFIX = "ansf:limits:{seen}"  # one place in a Cluster
 TOTALS = f"{PREFIX}:totals"
-OUTCOMES = ("allowed", "denied", "shadowed", "degraded")
+OUTCOMES = ("allowed", "denied", "shadowed", "degraded", "returned")
+"""What is counted in units. `degraded` are those decided without Redis, whatever the outcome;
+`returned` were allowed, and given back: by a refund, or by a settlement below the estimate."""
 LONGEST_KEY = 300  # characters of a subject's part as it is shown
 
 
@@ -115,6 +117,15 @@ class Tally:
                 _note_grant(sums, bucket, grant)
         self._ensure_thread()
 
+    def count_returned(self, changes: Iterable[tuple[Bucket, int]]) -> None:
+        """Note units that were given back; below zero: charged later on, as by a settlement."""
+        with self._lock:
+            for bucket, units in changes:
+                sums = self._sums_of(identity(bucket))
+                if sums is not None and units:
+                    sums.outcomes["returned" if units > 0 else "allowed"] += abs(units)
+        self._ensure_thread()
+
     def _sums_of(self, policy: str) -> Sums | None:
         sums = self._sums.get(policy)
         if sums is None and len(self._sums) < MOST_POLICIES:
@@ -177,7 +188,8 @@ def _note(
 
 def _note_grant(sums: Sums, bucket: Bucket, grant: Grant) -> None:
     units = grant.granted or 1
-    sums.outcomes["allowed" if grant.granted else "denied"] += units
+    sums.outcomes["allowed" if grant.granted else "denied"] += units - grant.shadowed
+    sums.outcomes["shadowed"] += grant.shadowed
     if not grant.granted:
         sums.denial = (bucket.key, grant.retry_after)
     if grant.degraded:
@@ -241,3 +253,8 @@ def count(buckets: Sequence[Bucket], decision: Decision, cost: int = 1) -> None:
 def count_grant(bucket: Bucket, grant: Grant) -> None:
     """Note units that were taken, in this process."""
     TALLY.count_grant(bucket, grant)
+
+
+def count_returned(changes: Iterable[tuple[Bucket, int]]) -> None:
+    """Note units that were given back, in this process."""
+    TALLY.count_returned(changes)

@@ -69,6 +69,8 @@ class Grant:
     retry_after: float | None
     """Seconds until one more unit fits; None when all that was asked for was granted."""
     degraded: bool = False
+    shadowed: int = 0
+    """Those of the granted that were not there: a shadow charges what it has, and grants all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Local:
             if granted:
                 self._spend(bucket, granted)
             if granted == at_most or bucket.shadow:
-                return Grant(at_most, None, degraded=True)
+                return Grant(at_most, None, degraded=True, shadowed=at_most - granted)
             return Grant(granted, self._look(bucket, 1).retry_after, degraded=True)
 
     def state(self, bucket: Bucket) -> BucketState:

@@ -154,7 +154,7 @@ def grant_of(bucket: Bucket, at_most: int, reply: Sequence[int]) -> Grant:
     """What take.lua replied."""
     granted, whole, part = reply
     if granted >= at_most or bucket.shadow:
-        return Grant(at_most, None)
+        return Grant(at_most, None, shadowed=at_most - granted)
     quota = bucket.quota
     parts = parts_of(whole, part, quota) + (granted + 1) * quota.micros
     return Grant(granted, _seconds(parts - quota.full, quota))

@@ -40,6 +40,8 @@ class Limiter:
     always so. A ValueError tells of a cost that cannot be counted.
     """
 
+    _slot_plan = SlotPlan
+
     def __init__(
         self,
         client: Client | None,
@@ -152,7 +154,7 @@ class Limiter:
     # --- holding ----------------------------------------------------------------------------
     def slot(self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float = LIFE_S) -> Slot:
         """A place in every bucket for a `with` block; `slot.decision` says if it was got."""
-        entering = SlotPlan(self._plans, tuple(buckets), life_s)
+        entering = self._slot_plan(self._plans, tuple(buckets), life_s)
         return Slot(entering, wait, self._drive, self._heartbeat)
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ def _labels(row: Policy) -> list[str]:
 
 
 def _units(views: list[PolicyView]) -> Metric:
-    about = "Units decided on: allowed, denied, shadowed, and degraded (without Redis)."
+    about = "Units allowed, denied, shadowed, degraded (decided without Redis), returned."
     family = CounterMetricFamily("ansf_limit_units", about, labels=[*LABELS, "outcome"])
     for view in views:
         if view.seen.known:

@@ -44,7 +44,7 @@ class Reference:
         granted = max(0, min(at_most, self._state(bucket, 0).remaining))
         self.charge(bucket, granted)
         if granted == at_most or bucket.shadow:
-            return Grant(at_most, None)
+            return Grant(at_most, None, shadowed=at_most - granted)
         return Grant(granted, self._state(bucket, 1).retry_after)
 
     def charge(self, bucket: Bucket, units: int) -> None:

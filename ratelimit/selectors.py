@@ -59,6 +59,7 @@ class Seen:
     denied: tuple[int, ...] = ()
     shadowed: tuple[int, ...] = ()
     degraded: tuple[int, ...] = ()
+    returned: tuple[int, ...] = ()
     totals: Mapping[str, int] = field(default_factory=dict)
     top: tuple[tuple[str, int], ...] = ()
     denial: Denial | None = None

@@ -17,6 +17,7 @@ from ansf_platform.schemas import (
     record,
     text,
 )
+from ratelimit.counting import OUTCOMES
 from ratelimit.forecast import MOST_COST, MOST_TIMES, Forecast
 from ratelimit.models import Policy
 from ratelimit.selectors import WINDOW_S, KeyLevel, PolicyView
@@ -88,9 +89,7 @@ STATE = define(
             "allowed": SERIES,
             "denied": SERIES,
             "shadowed": SERIES,
-            "totals": record(
-                {name: integer() for name in ("allowed", "denied", "shadowed", "degraded")}
-            ),
+            "totals": record({name: integer() for name in OUTCOMES}),
             "keys": array(record({**LEVEL, "asked": integer()})),
             "last_denial": nullable(
                 record({"key": text(400), "at": moment(), "retry_after": SECONDS})
@@ -138,9 +137,7 @@ def render_state(view: PolicyView) -> dict[str, Any]:
         "allowed": list(seen.allowed),
         "denied": list(seen.denied),
         "shadowed": list(seen.shadowed),
-        "totals": {
-            name: seen.totals.get(name, 0) for name in ("allowed", "denied", "shadowed", "degraded")
-        },
+        "totals": {name: seen.totals.get(name, 0) for name in OUTCOMES},
         "keys": [{**_level(each), "asked": each.asked} for each in view.keys],
         "last_denial": denial
         and {"key": denial.key, "at": denial.at, "retry_after": denial.retry_after},

@@ -75,7 +75,8 @@ class SlotPlan:
                 self.alone = decision.allowed
                 return decision
             allowed = replies[0][0] == 1
-            states.update(zip(shard, level.seen(shard, replies[0]), strict=True))
+            found = level.seen(shard, replies[0])
+            states.update(zip(shard, map(_got, found) if allowed else found, strict=True))
             if not allowed:
                 yield from self._tell("leave", shards[:n])
                 break
@@ -91,6 +92,11 @@ class SlotPlan:
             [calls.slot(verb, shard, self.holder, life_us) for shard in shards]
         )
         return replies
+
+
+def _got(state: BucketState) -> BucketState:
+    """After an entry: short only where a shadow let in one too many, not where it was the last."""
+    return state._replace(retry_after=None) if state.remaining >= 0 else state
 
 
 Drive = Callable[[Plan[Any]], Any]

@@ -1,0 +1,123 @@
+"""Every verb of the process's limiters is counted, and nothing is counted twice."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+
+from ratelimit import counting, pool
+from ratelimit.buckets import Bucket
+from ratelimit.counting import policy_identity
+from ratelimit.decision import Grant
+from ratelimit.lease import LeasedLimiter
+from ratelimit.quota import Quota
+
+SLOW = Quota(1, 10**9, 10)
+NAME = policy_identity("", "counted")
+
+
+def bucket(**given):
+    return Bucket("counted", "all", given.pop("quota", SLOW), **given)
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def verbs(request, server, settings):
+    """What was counted of one verb, called on an empty bucket with the process's limiter."""
+    settings.ANSF = settings.ANSF | {"LIMIT_BUDGET_MS": 5000}
+
+    async def call(use):
+        limiter = pool.async_limiter()
+        try:
+            found = use(limiter)
+            return await found if inspect.isawaitable(found) else found
+        finally:
+            await limiter.close()
+
+    def counted(*uses):
+        if request.param == "threads":
+            for use in uses:
+                use(pool.limiter())
+        else:
+            for use in uses:
+                asyncio.run(call(use))
+        assert counting.TALLY.flush()
+        told = {name: server.hget(counting.TOTALS, f"{NAME}|{name}") for name in counting.OUTCOMES}
+        return {name: int(units) for name, units in told.items() if units and units != "0"}
+
+    counted.is_async = request.param == "asyncio"
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("use", "found"),
+    [
+        (lambda limiter: limiter.acquire([bucket()], 3), {"allowed": 3}),
+        (lambda limiter: limiter.acquire([bucket()], 11), {"denied": 11}),
+        (lambda limiter: limiter.acquire([bucket(shadow=True)], 11), {"shadowed": 11}),
+        (lambda limiter: limiter.peek([bucket()]), {}),
+        (lambda limiter: limiter.acquire_many([([bucket()], 8), ([bucket()], 8)]),
+         {"allowed": 8, "denied": 8}),
+        (lambda limiter: limiter.take(bucket(), 4), {"allowed": 4}),
+        (lambda limiter: limiter.take_many([(bucket(), 8), (bucket(), 8)]), {"allowed": 10}),
+        (lambda limiter: limiter.take(bucket(shadow=True), 12), {"allowed": 10, "shadowed": 2}),
+        (lambda limiter: limiter.refund([bucket()], 3), {"returned": 3}),
+        (lambda limiter: limiter.refund_many([(bucket(), 2), (bucket(), 3)]), {"returned": 5}),
+    ],
+)  # fmt: skip
+def test_a_verb_is_counted_once(verbs, use, found):
+    assert verbs(use) == found
+
+
+@pytest.mark.parametrize(
+    ("actual", "found"),
+    [(2, {"allowed": 5, "returned": 3}), (7, {"allowed": 7}), (0, {"allowed": 5, "returned": 5})],
+)
+def test_a_settlement_is_counted_as_what_it_changes(verbs, actual, found):
+    def reserve_and_settle(limiter):
+        held = limiter.reserve([bucket()], 5)
+        return [limiter.settle(held, actual) for _ in range(2)]
+
+    async def the_same_awaited(limiter):
+        held = await limiter.reserve([bucket()], 5)
+        return [await limiter.settle(held, actual) for _ in range(2)]
+
+    assert verbs(the_same_awaited if verbs.is_async else reserve_and_settle) == found
+
+
+def test_a_place_is_counted_when_it_is_given_and_when_it_is_not(verbs):
+    one = bucket(quota=Quota(1, 30_000_000, 1), unit="concurrency")
+
+    def two_of_one(limiter):
+        with limiter.slot([one]) as first, limiter.slot([one]) as second:
+            assert (first.allowed, second.allowed) == (True, False)
+
+    async def the_same_awaited(limiter):
+        async with limiter.slot([one]) as first, limiter.slot([one]) as second:
+            assert (first.allowed, second.allowed) == (True, False)
+
+    uses = the_same_awaited if verbs.is_async else two_of_one
+    assert verbs(uses) == {"allowed": 1, "denied": 1}
+
+
+def test_of_a_lease_what_was_spent_is_allowed_less_returned(server):
+    fast = Bucket("counted", "all", Quota(1, 10**9, 1000))
+    leased = LeasedLimiter(pool.limiter(), most=10)
+    for _ in range(25):
+        leased.acquire([fast])
+    leased.close()
+    counting.TALLY.flush()
+
+    allowed, returned = (
+        int(server.hget(counting.TOTALS, f"{NAME}|{name}") or 0) for name in ("allowed", "returned")
+    )
+    assert allowed - returned == 25
+
+
+def test_a_grant_of_nothing_is_a_denial_with_its_wait(server):
+    counting.count_grant(bucket(), Grant(0, 1.5))
+    assert counting.TALLY.flush()
+
+    assert server.hget(counting.TOTALS, f"{NAME}|denied") == "1"
+    assert '"retry_after": 1.5' in server.get(counting.denial_key(NAME))
