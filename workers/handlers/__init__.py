@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.handlers import attractor, elastic, http, logic, series
+from workers.handlers import attractor, elastic, http, logic, series, stream
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     **series.SCHEMAS,
     **attractor.SCHEMAS,
     **elastic.SCHEMAS,
     **logic.SCHEMAS,
+    **stream.SCHEMAS,
     **http.SCHEMAS,
 }
 
-__all__ = ["SCHEMAS", "attractor", "elastic", "http", "logic", "series"]
+__all__ = ["SCHEMAS", "attractor", "elastic", "http", "logic", "series", "stream"]

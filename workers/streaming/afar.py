@@ -1,0 +1,183 @@
+"""The way over the swarms: each batch is a task, so many are under way and no more.
+
+Tasks embed, match, forecast, and watch the formulas that look at few samples; they are sent what
+those look at. Formulas without a bound are watched here, where the samples come in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from ansf_platform.accounts.models import Tenant
+from ansf_platform.terminal import Unavailable
+from coordination import lifecycle, selectors
+from coordination.models import TERMINAL, Status, Task
+from coordination.submission import TaskRequest, submit_many
+from workers.streaming.here import Judged
+from workers.streaming.plan import Plan, Watched
+from workers.streaming.sources import Batch, Chunk
+from workers.streaming.watching import Turn, Watchers, values_of
+from workers.streaming.windows import Found
+
+DEFINITION = "stream.window_batch"
+IN_FLIGHT = 8
+PATIENCE_S = 60.0
+LOOK_EVERY_S = 0.004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How tasks are submitted."""
+
+    tenant: Tenant
+    definition: str = DEFINITION
+    in_flight: int = IN_FLIGHT
+    priority: int | None = None
+    patience: float = PATIENCE_S
+
+
+@dataclass(slots=True)
+class _Sent:
+    batch: Batch
+    task_id: UUID | None
+    """None of a batch whose windows were left out, for too many tasks were under way."""
+
+
+class Afar:
+    """Has batches judged by tasks."""
+
+    def __init__(self, plan: Plan, watched: Sequence[Watched], terms: Terms) -> None:
+        self.terms = terms
+        self.watchers = Watchers(watched)
+        self._travelling = [one for one in watched if one.travels]
+        self._plan = replace(plan, formulas=tuple(one.text for one in self._travelling))
+        self._names = {name for one in self._travelling for name in one.names}
+        self._context = max(
+            [plan.length - 1] * plan.windowed + [one.context or 0 for one in self._travelling],
+            default=0,
+        )
+        self._sent: deque[_Sent] = deque()
+        self._ended: set[UUID] = set()
+        self._heard = time.monotonic()
+
+    @property
+    def room(self) -> bool:
+        return sum(sent.task_id is not None for sent in self._sent) < self.terms.in_flight
+
+    @property
+    def idle(self) -> bool:
+        return not self._sent
+
+    def offer(self, batch: Batch, spent: float) -> None:
+        if not self._sent:
+            self._heard = time.monotonic()
+        chunks = [self._payload(chunk) for chunk in batch.chunks]
+        if not self.room or not any(chunk["starts"] or chunk["signals"] for chunk in chunks):
+            self._sent.append(_Sent(batch, None))
+            return
+        request = TaskRequest(
+            definition=self.terms.definition,
+            payload={"plan": self._plan.as_dict(), "chunks": chunks},
+            priority=self.terms.priority,
+        )
+        placed = submit_many([request], tenant=self.terms.tenant).submissions[0]
+        assert placed is not None  # noqa: S101 - all or nothing
+        self._sent.append(_Sent(batch, placed.task_id))
+
+    def collect(self, seconds: float) -> list[Judged]:
+        if not self._sent:
+            return []
+        until = time.monotonic() + seconds
+        while not (done := self._collected()) and time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S)
+        now = time.monotonic()
+        if done:
+            self._heard = now
+        elif now - self._heard > self.terms.patience:
+            raise Unavailable(
+                f"no task of {self.terms.definition} has ended for {self.terms.patience:g} s: is a "
+                f"worker running? `manage.py task show {self._sent[0].task_id}` tells more"
+            )
+        return done
+
+    def abandon(self) -> int:
+        """Cancel what is under way."""
+        windows = sum(sent.batch.windows for sent in self._sent)
+        ids = [sent.task_id for sent in self._sent if sent.task_id is not None]
+        self._sent.clear()
+        if ids:
+            lifecycle.cancel(self.terms.tenant.pk, ids)
+        return windows
+
+    def _collected(self) -> list[Judged]:
+        """The oldest batches, as far as they have ended."""
+        asked = [sent.task_id for sent in self._sent if sent.task_id and not self._over(sent)]
+        if asked:
+            ended = Task.objects.filter(id__in=asked, status__in=TERMINAL)
+            self._ended.update(ended.values_list("id", flat=True))
+        done = []
+        while self._sent and self._over(self._sent[0]):
+            sent = self._sent.popleft()
+            done.append(self._left_out(sent) if sent.task_id is None else self._judged(sent))
+        return done
+
+    def _over(self, sent: _Sent) -> bool:
+        return sent.task_id is None or sent.task_id in self._ended
+
+    def _judged(self, sent: _Sent) -> Judged:
+        assert sent.task_id is not None  # noqa: S101 - others are left out
+        self._ended.discard(sent.task_id)
+        task = selectors.task(self.terms.tenant, sent.task_id)
+        answer = selectors.result_of(task) if task.status == Status.SUCCEEDED else None
+        if not answer:
+            why = f"task {task.pk} ended {task.status}: {task.reason or 'see `task show`'}"
+            return self._left_out(sent, why)
+        chunks = sent.batch.chunks
+        found = [[Found(**one) for one in told] for told in answer["windows"]]
+        turns = [
+            self._turns(chunk, told) for chunk, told in zip(chunks, answer["formulas"], strict=True)
+        ]
+        return Judged(sent.batch, found, turns)
+
+    def _left_out(self, sent: _Sent, why: str = "") -> Judged:
+        """The formulas are watched here all the same."""
+        chunks = sent.batch.chunks
+        stages = self._plan.stages
+        found = [[Found(missed=list(stages)) for _ in chunk.starts] for chunk in chunks]
+        return Judged(sent.batch, found, [self._turns(chunk, {}) for chunk in chunks], why)
+
+    def _turns(self, chunk: Chunk, values: Mapping[str, Any]) -> list[Turn]:
+        found = []
+        for watch in self.watchers.of(chunk):
+            told = values.get(watch.watched.text)
+            if told is not None:
+                found += watch.turns((told[0], np.array(told[1], np.float64)))
+            elif watch.watched.travels:
+                found += watch.turns(values_of(watch.watched, chunk))
+            else:
+                found += watch.update(chunk)
+        return found
+
+    def _payload(self, chunk: Chunk) -> dict[str, Any]:
+        """What a task is told of a chunk: the signals and samples that it looks at."""
+        size = len(chunk.times)
+        cut = max(0, size - chunk.fresh - self._context)
+        names = self._names | ({chunk.window} if chunk.starts else set())
+        return {
+            "first": chunk.first + cut,
+            "fresh": chunk.fresh,
+            "signals": {
+                name: values[cut:].tolist()
+                for name, values in chunk.signals.items()
+                if name in names
+            },
+            "window": chunk.window,
+            "starts": [start - cut for start in chunk.starts],
+        }
