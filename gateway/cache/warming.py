@@ -114,7 +114,8 @@ def recent_misses(connection: Connection, partition: Partition, most: int) -> li
     )[0]
     if not reply:
         return []
-    keys, counts = reply[::2], reply[1::2]
+    flat = not isinstance(reply[0], list)  # RESP 2; RESP 3 answers with pairs
+    keys, counts = (reply[::2], reply[1::2]) if flat else zip(*reply, strict=True)
     kept = connection.ask_many([plain(texts, "HMGET", texts, *map(bytes.decode, keys))])[0]
     found = []
     for text, count in zip(kept, counts, strict=True):
