@@ -8,8 +8,9 @@ from dataclasses import replace
 from threading import Lock
 
 from gateway import catalogue
+from gateway.caching import on_trial
 from gateway.errors import ContextTooLong, ModelUnknown, NoModel, Refused
-from gateway.models import LanguageModel, Provider
+from gateway.models import LanguageModel
 from gateway.pipe.exchange import Exchange
 from gateway.router import Needs, NoRoute, Option, RouteDecision, route
 from gateway.routing.sufficiency import shipped
@@ -68,11 +69,6 @@ def decide(x: Exchange) -> RouteDecision:
         return route(candidates, _needs(x), rules, random.random())
     except NoRoute as error:
         raise _refusal(x, error, rows) from error
-
-
-def on_trial(row: LanguageModel) -> bool:
-    """Whether no model stands behind the row."""
-    return row.provider.kind == Provider.Kind.EXTRACTIVE
 
 
 def _needs(x: Exchange) -> Needs:

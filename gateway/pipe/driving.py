@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +92,7 @@ def complete(
 
 def stream(
     request: Request, terms: Terms | None = None, around: Surroundings | None = None
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """The answer as it comes. Closing the iterator ends the call and settles what was used."""
     x = open_exchange(request, terms, around)
     driven, said = _Driven(x, flow(x)), False
@@ -161,7 +161,7 @@ async def acomplete(
 
 async def astream(
     request: Request, terms: Terms | None = None, around: Surroundings | None = None
-) -> AsyncIterator[Chunk]:
+) -> AsyncGenerator[Chunk, None]:
     """`stream` for asyncio; closing or cancelling it ends the call."""
     driven, said = await _opened(request, terms, around), False
     while not isinstance(driven.step, _Done):

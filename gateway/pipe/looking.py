@@ -7,20 +7,13 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 
-from gateway import catalogue
+from gateway import caching
 from gateway.cache.coalescing import Flight, Waited
-from gateway.cache.encoding import digest
 from gateway.cache.lookup import Lookup, Ticket
 from gateway.cache.policy import CachePolicy
-from gateway.models import GatewayPolicy
-from gateway.pipe.choosing import on_trial
 from gateway.pipe.exchange import Exchange, Pause
-from gateway.request import Answer, Request, Visibility
-from gateway.strictness import Strictness
+from gateway.request import Answer
 
-WAIT_S = 60.0
-"""Longest wait for an identical call."""
-_CIRCLES: tuple[Visibility, ...] = ("user", "tenant", "global")
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.1
 
 Waiting = Generator[Pause, None, Answer | None]
@@ -28,8 +21,7 @@ Waiting = Generator[Pause, None, Answer | None]
 
 def scope(x: Exchange) -> None:
     """Narrow who may see the answer to what the policy allows at most."""
-    widest = min(_CIRCLES.index(x.request.visibility), _CIRCLES.index(x.policy.visibility))
-    x.request = replace(x.request, visibility=_CIRCLES[widest])
+    x.request = caching.narrowed(x.request, x.policy)
 
 
 def look(x: Exchange) -> Answer | None:
@@ -40,31 +32,7 @@ def look(x: Exchange) -> Answer | None:
 
 def cache_policy(x: Exchange) -> CachePolicy:
     """What the policy's row lets the cache do with this request."""
-    policy, temperature = x.policy, x.request.temperature
-    return CachePolicy(
-        enabled=policy.cache and (temperature is None or temperature <= policy.max_temperature),
-        strictness=Strictness(policy.strictness),
-        ttl_s=float(policy.ttl_seconds),
-        budget_bytes=policy.byte_budget,
-        shadow=policy.shadow,
-        wait_s=min(WAIT_S, x.seconds_left),
-        variant=_variant(x.tenant_id, policy, x.request),
-    )
-
-
-def _variant(tenant_id: int, policy: GatewayPolicy, request: Request) -> str:
-    """What else shapes an answer: how the prompt is shortened, and who may be chosen to give it.
-
-    An answer of a trial is not given any more once there is a model.
-    """
-    chosen: object = None
-    if not request.model:
-        rows = catalogue.view().models_of(tenant_id)
-        budget = policy.call_budget(request.task_class)
-        trial = all(on_trial(row) for row in rows)
-        chosen = (policy.quality_floor, sorted(policy.allowed_models), budget, trial)
-    shortened = (policy.token_budget,) if policy.compress else None
-    return digest((chosen, shortened))
+    return caching.cache_policy(x.tenant_id, x.policy, x.request, x.seconds_left)
 
 
 def join(x: Exchange) -> Waiting:
