@@ -91,6 +91,8 @@ class Stack:
             "ANSF_STATE_DIR": str(self.directory),
             "DJANGO_SETTINGS_MODULE": "ansf_platform.settings",
             "PYTHONWARNINGS": "default",
+            # Compiled once for all systems: in a directory of its own each would compile anew.
+            "NUMBA_CACHE_DIR": str(ROOT / ".ansf" / "kernels"),
             **self.extra,
         }
 
