@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 
 from ansf_platform.accounts import audit
@@ -43,11 +43,13 @@ def apply(
     with transaction.atomic():
         # Two applications at once would both find a row missing and both insert it.
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        # First, for the others name them.
+        limited = _each(declaration.limits, lambda item: _limit(tenant, item, actor))
         changes = (
             *_each(declaration.swarms, lambda item: _swarm(tenant, item)),
             *_each(declaration.definitions, lambda item: _definition(tenant, item)),
             *_each(declaration.schedules, lambda item: _schedule(tenant, item)),
-            *_each(declaration.limits, lambda item: _limit(tenant, item, actor)),
+            *limited,
         )
         for change in changes:
             if change.kind == "limit":  # its writer has told of it
@@ -206,7 +208,11 @@ def _save(row: models.Model, columns: Mapping[str, Any], path: str) -> None:
     try:
         row.full_clean(validate_unique=False)
     except ValidationError as error:
-        raise _invalid(path, "; ".join(error.messages)) from error
+        raise Invalid(
+            ItemError(None, path if name == NON_FIELD_ERRORS else f"{path}/{name}", message)
+            for name, messages in error.message_dict.items()
+            for message in messages
+        ) from error
     row.save()
 
 

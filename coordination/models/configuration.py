@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from ansf_platform.accounts.models import Tenant
+from coordination.models.naming import refuse_unknown
 from coordination.models.vocabulary import PRIORITY_RANGE, Pool
 
 
@@ -51,6 +52,11 @@ class Swarm(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        """Refuse names that no policy has."""
+        stored = Swarm.objects.filter(pk=self.pk).values_list("limits", flat=True).first()
+        refuse_unknown(self.limits, self.tenant_id, stored or ())
 
 
 class Agent(models.Model):
@@ -117,6 +123,12 @@ class TaskDefinition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
+
+    def clean(self) -> None:
+        """Refuse names that no policy has."""
+        versions = TaskDefinition.objects.filter(tenant=self.tenant_id, name=self.name)
+        stored = versions.order_by("-version").values_list("limits", flat=True).first()
+        refuse_unknown(self.limits, self.tenant_id, stored or ())
 
 
 class Schedule(models.Model):
