@@ -217,7 +217,10 @@ LOGGING: dict[str, Any] = {
         },
     },
     "root": {"handlers": ["stderr"], "level": env.text("ANSF_LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"handlers": ["stderr"], "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["stderr"], "propagate": False},
+        "httpx": {"level": "WARNING"},  # it would tell of every call of a model
+    },
 }
 
 # --- coordination -------------------------------------------------------------------------
@@ -237,6 +240,7 @@ ANSF: dict[str, Any] = {
     "PATTERN_HOSTS": env.names("ANSF_PATTERN_HOSTS"),
     "PATTERN_TOKEN": env.text("ANSF_PATTERN_TOKEN"),  # of all of them, with patterns:read
     "PATTERN_CACHE_MB": env.integer("ANSF_PATTERN_CACHE_MB", 4096),  # indexes on the disk
+    "ROUTE_MODEL": env.text("ANSF_ROUTE_MODEL"),  # empty: the one that is shipped
     "FLOWER_URL": env.text("ANSF_FLOWER_URL"),  # where the pages' link to Flower leads
     "ALLOW_PRIVATE_FETCH": env.boolean("ANSF_ALLOW_PRIVATE_FETCH", default=False),
 }

@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/openapi.json", documentation.openapi_json, name="openapi"),
     path("api/v1/docs", documentation.page, name="api-docs"),
     path("api/v1/", include("ansf_platform.accounts.urls")),
+    *_addresses_of("gateway.urls"),
     *_addresses_of("patterns.urls", "api/v1/"),
     *_addresses_of("coordination.urls", "api/v1/"),
     *_addresses_of("healthchecks.urls"),

@@ -284,12 +284,20 @@ def recount(budget: Budget, at: datetime | None = None) -> int:
 
 def levels(tenant_id: int, at: datetime | None = None) -> list[Level]:
     """How each budget of a tenant stands now; reads the rows and writes none."""
-    at = at or timezone.now()
-    found = []
-    for budget in Budget.objects.filter(tenant_id=tenant_id).order_by("name"):
-        start = starts(budget.period, at)
-        row = BudgetPeriod.objects.filter(budget=budget, start=start).first()
-        spent = row.spent if row else _spent(budget, start)
-        end = after(budget.period, start)
-        found.append(Level(budget, start, end, spent, row.held if row else 0))
-    return found
+    return levels_of(Budget.objects.filter(tenant_id=tenant_id).order_by("name"), at)
+
+
+def levels_of(rows: Iterable[Budget], at: datetime | None = None) -> list[Level]:
+    """How budgets stand now, in their order."""
+    rows, at = list(rows), at or timezone.now()
+    begun = {row.pk: starts(row.period, at) for row in rows}
+    periods = BudgetPeriod.objects.filter(budget__in=rows, start__in=set(begun.values()))
+    known = {
+        period.budget_id: period for period in periods if period.start == begun[period.budget_id]
+    }
+    return [_level(row, begun[row.pk], known.get(row.pk)) for row in rows]
+
+
+def _level(budget: Budget, start: date, period: BudgetPeriod | None) -> Level:
+    spent, held = (period.spent, period.held) if period else (_spent(budget, start), 0)
+    return Level(budget, start, after(budget.period, start), spent, held)

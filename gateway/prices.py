@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from gateway.models import LanguageModel
-from gateway.pricing import NANO, PER
 
 MOST_BYTES = 50_000_000
 MOST_ENTRIES = 100_000
 LONGEST_NAME = 200
-DEAREST = 10 * NANO * PER
-"""10 dollars for one token."""
+DEAREST = 10
+"""Dollars for one token."""
+PLACES = 15
+"""Decimal places of a nano-dollar for a million tokens, in dollars for one."""
+EXACT = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
 MOST_TOKENS = 2**31 - 1
 CHAT = "chat"
 
@@ -137,13 +139,15 @@ def _listed(name: str, entry: Any) -> Listed:
 def _price(entry: Mapping[str, Any], name: str) -> int:
     value = entry.get(name)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError(f"{name} is missing or no number")
-    # Bounded first: 1e999999 would become an integer of a million digits.
-    if not 0 <= value * NANO * PER <= DEAREST:
-        raise ValueError(f"{name} is not from 0 to 10 dollars")
-    nano = Decimal(value) * NANO * PER
+        raise ValueError(f"{name} is missing or no number")  # noqa: TRY004 - one kind of refusal
+    if not 0 <= value <= DEAREST:
+        raise ValueError(f"{name} is not from 0 to {DEAREST} dollars")
+    try:
+        nano = EXACT.scaleb(Decimal(value), PLACES)
+    except Inexact:
+        nano = Decimal("NaN")
     if nano != nano.to_integral_value():
-        raise ValueError(f"{name} {value} is finer than a nano-dollar for a million tokens")
+        raise ValueError(f"{name} is finer than a nano-dollar for a million tokens")
     return int(nano)
 
 
@@ -151,9 +155,11 @@ def _tokens(entry: Mapping[str, Any], name: str) -> int | None:
     value = entry.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value):
-        raise ValueError(f"{name} is no whole number")
-    if not 1 <= value <= MOST_TOKENS:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | Decimal)
+        or not (1 <= value <= MOST_TOKENS and value == int(value))
+    ):
         raise ValueError(f"{name} is not from 1 to {MOST_TOKENS}")
     return int(value)
 

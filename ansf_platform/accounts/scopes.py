@@ -20,7 +20,7 @@ SCOPES: dict[str, str] = {
     "patterns:admin": "Define, change, reindex and remove namespaces.",
     "gateway:call": "Call models through the gateway.",
     "gateway:read": "See models, calls, costs, the cache and breakers.",
-    "gateway:admin": "Change the cache: report answers, invalidate, warm.",
+    "gateway:admin": "Change gateway policies and budgets; report answers, invalidate, warm.",
     "limits:read": "See limits, their levels and what they denied.",
     "limits:admin": "Change and reset limits.",
     "tokens:admin": "Create, rotate and revoke tokens.",

@@ -1,0 +1,3 @@
+"""Providers, models, policies, budgets, the ledger, costs and decisions over REST."""
+
+from __future__ import annotations
