@@ -65,7 +65,10 @@ class Policy(models.Model):
     key_template = models.CharField(
         max_length=200, blank=True, help_text="For scope template, such as {tenant}:{model}."
     )
-    on_deny = models.CharField(max_length=6, choices=OnDeny.choices, default=OnDeny.REJECT)
+    on_deny = models.CharField(
+        max_length=6, choices=OnDeny.choices, default=OnDeny.WAIT,
+        help_text="Web requests (api, login) do not wait: there use reject or shed.",
+    )  # fmt: skip
     without_redis = models.CharField(
         max_length=5, choices=WithoutRedis.choices, default=WithoutRedis.LOCAL
     )

@@ -36,7 +36,10 @@ SETTINGS: dict[str, Any] = {
     "key_template": text(
         10 * LONGEST_TEMPLATE, description="For scope template, such as {tenant}:{model}."
     ),
-    "on_deny": choice(*Policy.OnDeny.values),
+    "on_deny": choice(
+        *Policy.OnDeny.values,
+        description="Left out: wait where it is named, reject elsewhere. Web requests never wait.",
+    ),
     "without_redis": choice(*Policy.WithoutRedis.values),
     "applies_to": choice(*Policy.Place.values),
     "enabled": boolean(),

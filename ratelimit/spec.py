@@ -45,7 +45,7 @@ class PolicySpec:
     burst: int | None = None
     scope: str = Policy.Scope.TENANT.value
     key_template: str = ""
-    on_deny: str = Policy.OnDeny.REJECT.value
+    on_deny: str = Policy.OnDeny.WAIT.value
     without_redis: str = Policy.WithoutRedis.LOCAL.value
     applies_to: str = Policy.Place.NAMED.value
     enabled: bool = True
@@ -75,10 +75,17 @@ def spec_of(row: Policy) -> PolicySpec:
 
 def spec_from(columns: dict[str, Any]) -> PolicySpec:
     """A spec of columns as JSON or YAML gives them; not judged yet."""
-    given = {"name": "", "limit": None} | columns
+    place = columns.get("applies_to", Policy.Place.NAMED)
+    given = {"name": "", "limit": None, "on_deny": usual_on_deny(place)} | columns
     if "period_seconds" in given:
         given["period_seconds"] = _decimal(given["period_seconds"])
     return PolicySpec(**given)
+
+
+def usual_on_deny(place: object) -> str:
+    """What a policy does that does not say: work waits its turn, a request does not."""
+    named = place == Policy.Place.NAMED
+    return (Policy.OnDeny.WAIT if named else Policy.OnDeny.REJECT).value
 
 
 def _decimal(value: Any) -> Any:

@@ -137,6 +137,21 @@ def test_yaml_declares_changes_and_exports_limits(tenant):
     assert AuditEntry.objects.filter(object_type="policy").count() == 2
 
 
+@pytest.mark.parametrize(
+    ("place", "usual"), [("named", "wait"), ("api", "reject"), ("gateway", "reject")]
+)
+def test_work_waits_and_requests_are_refused_unless_a_policy_says_otherwise(
+    api, tenant, place, usual
+):
+    bare = {"name": "bare", "limit": 5, "applies_to": place}
+    assert api.post("limits", bare).json()["on_deny"] == usual
+    apply(tenant, {"limits": {"declared": {"limit": 5, "applies_to": place}}})
+    call_command("limit", "set", "set", "--limit", "5", "--applies-to", place)
+
+    assert {row.on_deny for row in Policy.objects.filter(name__in=["declared", "set"])} == {usual}
+    assert "on_deny" not in declaration.export(tenant)["limits"]["declared"]
+
+
 def test_a_dry_run_of_yaml_writes_nothing(tenant):
     changes = apply(tenant, {"limits": {"small-model": {"limit": 5}}}, dry_run=True)
 
