@@ -39,15 +39,16 @@ class Prompt:
 
 def read_pairs(path: Path) -> list[LabelledPair]:
     """The lines ``{"a": …, "b": …, "same_answer": …}`` of a file. Raises BadSample."""
-    return _read(path, _pair)
+    return read_lines(path, _pair)
 
 
 def read_prompts(path: Path) -> list[Prompt]:
     """The lines ``{"prompt": …, "group": …}`` of a file. Raises BadSample."""
-    return _read(path, _prompt)
+    return read_lines(path, _prompt)
 
 
-def _read(path: Path, parse: Callable[[Any], Sampled]) -> list[Sampled]:
+def read_lines(path: Path, parse: Callable[[Any], Sampled]) -> list[Sampled]:
+    """Each line of JSON, parsed; `parse` raises TypeError or ValueError. Raises BadSample."""
     found = []
     for number, line in _lines(path):
         try:

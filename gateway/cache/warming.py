@@ -83,7 +83,7 @@ def prepared(line: Any, tenant: str) -> Prepared:
 def warm(
     cache: ResponseCache,
     lines: Sequence[Prepared],
-    policy: CachePolicy,
+    policy_for: Callable[[Request], CachePolicy],
     advance: Callable[[int], object] = lambda _count: None,
 ) -> Warmed:
     """Store answers, newer ones over older ones. Raises Away, ModelMissing, Unscoped."""
@@ -91,8 +91,8 @@ def warm(
     for start in range(0, len(lines), AT_ONCE):
         chosen = lines[start : start + AT_ONCE]
         commands = []
-        for line, ticket in zip(chosen, _tickets(cache, chosen, policy), strict=True):
-            made = _command(cache, line, ticket, policy)
+        for line, ticket in zip(chosen, _tickets(cache, chosen, policy_for), strict=True):
+            made = _command(cache, line, ticket, policy_for(line.request))
             if isinstance(made, str):
                 refused[made] += 1
             else:
@@ -145,9 +145,11 @@ def warm_missed(
 
 
 def _tickets(
-    cache: ResponseCache, chosen: Sequence[Prepared], policy: CachePolicy
+    cache: ResponseCache,
+    chosen: Sequence[Prepared],
+    policy_for: Callable[[Request], CachePolicy],
 ) -> Iterator[Ticket]:
-    places = [cache.place(line.request, policy) for line in chosen]
+    places = [cache.place(line.request, policy_for(line.request)) for line in chosen]
     texts = [line.request.question.encode("utf-8", "replace").decode() for line in chosen]
     vectors = cache.embedder.embed(texts)
     # One look tells the server's time and generation; each partition has its own generation.

@@ -1,4 +1,4 @@
-"""``cache``: judge the response cache on labelled questions, and fit its model."""
+"""``cache``: judge the response cache on labelled questions; look at it, warm it, clear it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import numpy as np
 from django.core.management.base import CommandParser
 from numpy.typing import NDArray
 
-from ansf_platform import terminal
 from ansf_platform.terminal import Usage
+from gateway.cache.invalidation import Unknown
+from gateway.cache.scope import Unscoped
 from gateway.embedder import MINILM, ModelMissing
+from gateway.errors import GatewayError
+from gateway.management.cache_upkeep import Upkeep
 from gateway.samples import BadSample, read_pairs, read_prompts
 from gateway.similarity import evaluation, fitting
 from gateway.similarity.evidence import Comparison, compare_words
@@ -28,14 +31,17 @@ MOST_STREAMED = 5_000
 """Prompts of a stream that negatives are mined from."""
 
 
-class Command(terminal.Command):
-    """Evaluate, replay, fit."""
+class Command(Upkeep):
+    """Evaluate, replay, fit; stats, explain, invalidate, warm, report."""
 
-    help = "Judge the response cache on labelled questions."
-    refusals: ClassVar[tuple[type[Exception], ...]] = (BadSample, ModelMissing)
+    help = "Judge the response cache on labelled questions; look at it, warm it, clear it."
+    refusals: ClassVar[tuple[type[Exception], ...]] = (
+        BadSample, ModelMissing, GatewayError, Unknown, Unscoped,
+    )  # fmt: skip
 
     def declare(self, parser: CommandParser) -> None:
         verb = self.verbs(parser)
+        self.declare_upkeep(verb)
         evaluated = verb("evaluate", self.evaluate, "Hits at a fixed rate of wrong answers.")
         evaluated.add_argument("file", type=Path, help='Lines {"a", "b", "same_answer"}.')
         evaluated.add_argument(

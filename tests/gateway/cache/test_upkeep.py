@@ -211,7 +211,7 @@ def test_warmed_answers_are_served_and_refused_ones_are_told(bench):
             {"prompt": "Open?", "answer": "From nine.", "system": "be brief", "locale": "en"},
             {"prompt": "Help?", "answer": "I'm sorry, I can't help with that."},
         ),
-        bench.policy,
+        lambda _request: bench.policy,
     )
 
     assert (found.stored, found.refused) == (2, {"refusal": 1})
@@ -276,7 +276,7 @@ def test_statistics_count_by_level_and_explain_says_why(bench, stored):
 
 def test_a_large_scope_is_loaded_beside_its_first_lookup_and_followed_after_it(bench):
     some = [{"prompt": f"what is item {n} of list {n * 3}", "answer": "x"} for n in range(2_200)]
-    warming.warm(bench.cache, lines(*some), bench.policy)
+    warming.warm(bench.cache, lines(*some), lambda _request: bench.policy)
     late = bench.worker()
     late.find(request("something else"), bench.policy)
     deadline = time.monotonic() + 20
