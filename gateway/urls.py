@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from gateway.api import configuration, money
+from gateway.api import caching, configuration, money
 
 PREFIX = "api/v1/gateway"
 
@@ -14,6 +14,7 @@ urlpatterns = [
         path(f"{PREFIX}/{name}/<int:row_id>", view.as_view())
         for name, view in configuration.SINGLES.items()
     ),
+    *(path(f"{PREFIX}/{name}", view.as_view()) for name, view in caching.ADDRESSES.items()),
     path(f"{PREFIX}/ledger", money.Ledger.as_view()),
     path(f"{PREFIX}/ledger.csv", money.LedgerCsv.as_view(), name="gateway-ledger-csv"),
     path(f"{PREFIX}/costs", money.Costs.as_view()),
