@@ -39,6 +39,8 @@ TARGETS = (
     Target("compress", "saved_percent", 30, "at_least"),
     Target("compress", "protected_kept_percent", 100, "at_least"),
     Target("compress", "ms_per_1000_tokens", 2, "at_most"),
+    Target("routing", "apgr", 0.62, "at_least"),
+    Target("routing", "ms_per_decision", 1, "at_most"),
     Target("bus", "messages_per_s", 10_000, "at_least"),
     Target("priorities", "inversions", 0, "at_most"),
     Target("priorities", "embedded_inversions", 0, "at_most"),

@@ -16,6 +16,7 @@ from benchmarks.scenarios import (
     patterns,
     priorities,
     ratelimit,
+    routing,
     throughput,
 )
 
@@ -30,5 +31,6 @@ SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "patterns": patterns.measure,
     "priorities": priorities.measure,
     "ratelimit": ratelimit.measure,
+    "routing": routing.measure,
     "throughput": throughput.measure,
 }

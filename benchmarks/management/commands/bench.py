@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -27,11 +29,14 @@ class Command(BaseCommand):
         parser.add_argument("scenario", choices=sorted(SCENARIOS))
         parser.add_argument("--tasks", type=_positive, help="how many tasks a round has")
         parser.add_argument("--rounds", type=_positive, help="how often it is repeated")
+        parser.add_argument("--data", type=Path, help="file to measure with, ANSF_BENCH_DATA")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Measure and print."""
         console = Console(stderr=True)
+        if options["data"]:
+            os.environ["ANSF_BENCH_DATA"] = str(options["data"])
         try:
             with console.status(f"measuring {options['scenario']} …"):
                 findings = SCENARIOS[options["scenario"]](options["tasks"], options["rounds"])
