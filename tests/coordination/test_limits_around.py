@@ -18,7 +18,7 @@ from coordination import (
 )
 from coordination.dispatch import Dispatcher
 from coordination.errors import Limited
-from coordination.models import LimitSet, Status, Task
+from coordination.models import Agent, LimitSet, Status, Task
 from coordination.publish import Publisher
 from coordination.requests import Submitter
 from coordination.submission import submit
@@ -198,4 +198,43 @@ def test_a_paused_redis_does_not_hold_up_the_cycle_and_its_policy_is_followed(
     while not dispatcher.cycle(None):  # the limiter finds it again by itself
         assert time.monotonic() < wait_for
         time.sleep(0.05)
+    away.close()
+
+
+@pytest.mark.fault
+@pytest.mark.valkey
+def test_a_killed_redis_costs_one_more_burst_and_no_cycle(
+    dispatcher, definition, limited, fresh_valkey
+):
+    server = fresh_valkey()
+    away = Limiter(redis.Redis.from_url(server.url), workers=1, budget_s=0.5, probe_every_s=0.1)
+    dispatcher.limits = limiting.Limits(away)
+    limited({"without_redis": "local", "burst": 5})
+    Agent.objects.update(slots=100)
+    worker(concurrency=100, lease=60)
+    held = many(60)
+
+    def started(expected):
+        wait_for = time.monotonic() + 10
+        while states(id__in=held)["dispatched"] < expected:
+            assert time.monotonic() < wait_for
+            dispatcher.cycle(None)
+            time.sleep(0.02)
+
+    started(5)
+    server.kill()
+    free = many(2, "accept")
+    started(10)  # the share of one worker is the whole burst
+    assert away.degraded
+    assert states(id__in=free) == {"dispatched": 2}
+
+    server.start()
+    wait_for = time.monotonic() + 10
+    while away.degraded or away.alone.owing:  # it owes the five, and the new server is told
+        assert time.monotonic() < wait_for
+        time.sleep(0.05)
+    time.sleep(limiting.REST_SECONDS)
+    for _ in range(3):
+        dispatcher.cycle(None)
+    assert states(id__in=held) == {"dispatched": 10, "ready": 50}
     away.close()
