@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 from django.db import connection
 
+from ansf_platform.first_run.processes import ONE_THREAD
 from ansf_platform.services.ports import LOOPBACK, free_port
 from ansf_platform.services.postgres import Postgres
 from ansf_platform.services.probes import http_answers
@@ -93,6 +94,8 @@ class Stack:
             "PYTHONWARNINGS": "default",
             # Compiled once for all systems: in a directory of its own each would compile anew.
             "NUMBA_CACHE_DIR": str(ROOT / ".ansf" / "kernels"),
+            # As `up` sets them: a worker that misses them begins anew to have numpy see them.
+            **dict.fromkeys(ONE_THREAD, "1"),
             **self.extra,
         }
 

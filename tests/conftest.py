@@ -5,6 +5,9 @@ Databases: most packages use pytest-django's `db` (SQLite). `tests/coordination`
 rows runs once on SQLite and once, marked `postgres`, on PostgreSQL. Whatever the database,
 :mod:`tests.status_guard` refuses a status that moves outside TRANSITIONS.
 
+Kernels are compiled once, where `make setup` keeps them, for this process and those it starts: a
+directory of its own would cost each the better part of a minute.
+
 `HYPOTHESIS_PROFILE=thorough` looks at 20 times more examples, at new ones each time.
 """
 
@@ -21,6 +24,9 @@ from ansf_platform.celery import app
 from coordination import definitions
 from coordination.models import Agent, Swarm
 from tests import status_guard
+from tests.architecture.sources import ROOT
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".ansf" / "kernels"))  # numba is not in yet
 
 pytest_plugins = ["tests.services_fixtures"]
 

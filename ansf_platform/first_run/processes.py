@@ -22,7 +22,7 @@ _WEB_DEADLINE_S = 60.0
 _WORKER_STOP_S = 20.0
 _COORDINATOR_STOP_S = 10.0
 FLOWER_USER = "admin"
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class System:
         """Read when numpy and numba are imported, so they must be there before the process is."""
         wanted = {
             "NUMBA_CACHE_DIR": str(self.wishes.state_dir / "kernels"),
-            **dict.fromkeys(_THREADS, "1"),  # a process per slot; threads would share the cores
+            **dict.fromkeys(ONE_THREAD, "1"),  # a process per slot; threads would share the cores
         }
         return {name: value for name, value in wanted.items() if name not in os.environ}
 
