@@ -11,6 +11,7 @@ from gateway.models import LanguageModel
 from gateway.pipe.choosing import EXPECTATION
 from gateway.pipe.exchange import Exchange
 from gateway.pipe.reserving import payer_of
+from gateway.pipe.shortening import count_tokens
 from gateway.pricing import Prices
 from gateway.providers.call import Reply
 from gateway.request import Answer, Usage
@@ -30,7 +31,9 @@ def usage_of(x: Exchange, row: LanguageModel, reply: Reply) -> Usage:
     if told and told.prompt_tokens <= row.context_window and (told.completion_tokens or not said):
         return told
     tools = "".join(str(call) for call in reply.tool_calls)
-    return Usage(x.tokens_in, count(reply.text + tools, row.upstream).tokens)
+    return Usage(
+        count_tokens(x.prompt, row.upstream), count(reply.text + tools, row.upstream).tokens
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 
-from gateway import caching
 from gateway.cache.coalescing import Flight, Waited
 from gateway.cache.lookup import Lookup, Ticket
 from gateway.cache.policy import CachePolicy
@@ -21,23 +20,23 @@ Waiting = Generator[Pause, None, Answer | None]
 
 def scope(x: Exchange) -> None:
     """Narrow who may see the answer to what the policy allows at most."""
-    x.request = caching.narrowed(x.request, x.policy)
+    x.request = narrowed(x.request, x.policy)
 
 
 def look(x: Exchange) -> Answer | None:
     """L1 to L3: an answer that was given before, to these or other words."""
-    x.lookup = x.around.cache.find(x.request, cache_policy(x))
+    x.lookup = x.around.cache.find(x.request, allowed(x))
     return x.lookup.answer
 
 
-def cache_policy(x: Exchange) -> CachePolicy:
-    """What the policy's row lets the cache do with this request."""
-    return caching.cache_policy(x.tenant_id, x.policy, x.request, x.seconds_left)
+def allowed(x: Exchange) -> CachePolicy:
+    """What the policy lets the cache do with this request."""
+    return cache_policy(x.tenant_id, x.policy, x.request, x.seconds_left)
 
 
 def join(x: Exchange) -> Waiting:
     """The answer of an identical call under way; None: this exchange makes the call."""
-    ticket, policy = x.lookup.ticket, cache_policy(x)
+    ticket, policy = x.lookup.ticket, allowed(x)
     if ticket is None or policy.shadow or not policy.coalesce:
         return None
     ends = time.monotonic() + policy.wait_s
@@ -76,7 +75,7 @@ def keep(x: Exchange, answer: Answer) -> Answer:
     ticket = x.lookup.ticket
     if ticket is None:
         return answer
-    stored = x.around.cache.keep(ticket, answer, cache_policy(x))
+    stored = x.around.cache.keep(ticket, answer, allowed(x))
     return replace(answer, entry=stored.entry)
 
 
