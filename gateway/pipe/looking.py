@@ -10,6 +10,7 @@ from dataclasses import replace
 from gateway.cache.coalescing import Flight, Waited
 from gateway.cache.lookup import Lookup, Ticket
 from gateway.cache.policy import CachePolicy
+from gateway.caching import cache_policy, narrowed
 from gateway.pipe.exchange import Exchange, Pause
 from gateway.request import Answer
 
