@@ -8,6 +8,7 @@ from benchmarks.figures import Findings
 from benchmarks.scenarios import (
     backlog,
     bus,
+    cache,
     churn,
     compress,
     kernels,
@@ -23,6 +24,7 @@ from benchmarks.scenarios import (
 SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "backlog": backlog.measure,
     "bus": bus.measure,
+    "cache": cache.measure,
     "churn": churn.measure,
     "compress": compress.measure,
     "kernels": kernels.measure,

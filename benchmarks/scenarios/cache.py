@@ -1,0 +1,208 @@
+"""The response cache with many entries in one scope: what a lookup costs at each level.
+
+Entries are stored through the script that stores every entry. The questions that are looked up and
+the nearest of what is stored are real texts with real vectors; the bulk are unit vectors around
+them, so that a search has candidates to compare.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import product
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+from ansf_platform.services.valkey import Valkey
+from benchmarks.figures import Figure, Findings, percentile
+from gateway.cache import CachePolicy, ResponseCache, entries
+from gateway.cache.connection import Connection
+from gateway.cache.encoding import digest
+from gateway.cache.lookup import Ticket
+from gateway.embedder import MINILM
+from gateway.request import Answer, HitLevel, Message, Request, Usage
+from kernels.vectors import quantize_int8
+from ratelimit.scripts import Command
+
+ENTRIES = 100_000
+LOOKUPS = 300
+"""Of each kind, in a round."""
+
+_PORTION = 2_000
+_NOISE = 0.9
+"""Length of what is added to a real vector: the bulk has cosines up to about 0.75 with it."""
+
+_PATIENT_S = 10.0
+_LOADED_WITHIN_S = 60.0
+_MS = 1e3
+_ROOM_MB = 2_048
+_POLICY = CachePolicy(budget_bytes=1 << 40)
+
+_ANSWER = entries.pack(Answer(text="x" * 300, model="m", provider="p", usage=Usage(30, 80)))
+
+_THINGS = ("router", "password", "invoice", "subscription", "delivery address", "profile picture",
+           "printer", "backup", "bank card", "newsletter")  # fmt: skip
+_ACTS = ("reset", "change", "find", "cancel", "share", "export")
+_WHERE = ("on my phone", "at work", "from abroad", "without the app", "for my team")
+_STORED = ("How do I {} my {} {}?",)
+_ASKED = ("What is the way to {} my {} {}?", "I would like to {} the {} {}, how?",
+          "Can somebody else {} my {} {}?", "Why does it take long to {} a {} {}?")  # fmt: skip
+
+_PEERS = {
+    "gptcache": "GPTCache",
+    "redisvl": "RedisVL, which needs a server with the search module",
+}
+
+
+def measure(tasks: int | None, rounds: int | None) -> Findings:
+    """`tasks` entries (100 000), `rounds` times 300 lookups of each kind."""
+    findings = Findings("cache", "manage.py bench cache --json")
+    count, repeated = tasks or ENTRIES, rounds or 1
+    with Valkey(maxmemory_mb=_ROOM_MB) as valkey, redis.Redis.from_url(valkey.url) as client:
+        findings.servers["valkey"] = valkey.version()
+        cache = ResponseCache(Connection(client, budget_s=_PATIENT_S), MINILM)
+        stored = _questions(_STORED)
+        begun = time.perf_counter()
+        _fill(cache, stored, count)
+        filled_s = time.perf_counter() - begun
+        loaded_s = _load(cache, count)
+        _lookups(findings, cache, stored, repeated)
+        cache.connection.close()
+    findings.add("entries", Figure(count, "", 1, note="in one scope"))
+    findings.add("stores_per_s", Figure(count / filled_s, "1/s", count, note="by pipeline"))
+    findings.add("load_s", Figure(loaded_s, "s", 1, note="a new process learns all vectors"))
+    for module, name in _PEERS.items():
+        there = find_spec(module) is not None
+        findings.absent[f"{module}_lookup_p95_ms"] = (
+            f"{name} is installed, but there is no driver for it here" if there
+            else f"{name} is not installed"
+        )  # fmt: skip
+    return findings
+
+
+def _lookups(findings: Findings, cache: ResponseCache, stored: Sequence[str], rounds: int) -> None:
+    """Levels in turn, one lookup each, so that noise falls on all of them."""
+    asked = _questions(_ASKED)
+    loose = [f"hi, {question[:-1].lower()} please" for question in stored]
+    kinds: dict[str, tuple[Sequence[str], Callable[[str], HitLevel | None]]] = {
+        "lookup": (asked, lambda question: _found(cache, question)),
+        "l1": (stored, lambda question: _found(cache, question)),
+        "l2": (loose, lambda question: _found(cache, question)),
+        "embedding": (asked, lambda question: _embedded(cache, question)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    levels: dict[str, list[HitLevel | None]] = {name: [] for name in kinds}
+    for number in range(rounds * LOOKUPS):
+        for name, (questions, look) in kinds.items():
+            question = questions[number * 7 % len(questions)]
+            begun = time.perf_counter()
+            level = look(question)
+            times[name].append((time.perf_counter() - begun) * _MS)
+            levels[name].append(level)
+    _expect(levels["l1"], HitLevel.EXACT)
+    _expect(levels["l2"], HitLevel.NORMALISED)
+    similar = levels["lookup"].count(HitLevel.SIMILAR) / len(levels["lookup"])
+    notes = {
+        "lookup": f"other words: embedding, search, comparison; {similar:.0%} hits",
+        "l1": "the same request",
+        "l2": "the same words",
+        "embedding": "of it, the embedding alone",
+    }
+    for name, note in notes.items():
+        for figure, share in (("p95", 0.95), ("p50", 0.5)):
+            value = percentile(times[name], share)
+            findings.add(f"{name}_{figure}_ms", Figure(value, "ms", len(times[name]), 0, note))
+
+
+def _expect(levels: Sequence[HitLevel | None], wanted: HitLevel) -> None:
+    others = {level for level in levels if level is not wanted}
+    if others:
+        raise RuntimeError(f"lookups that must hit {wanted} ended in {others}")
+
+
+def _found(cache: ResponseCache, question: str) -> HitLevel | None:
+    answer = cache.find(_request(question), _POLICY).answer
+    return answer.hit_level if answer else None
+
+
+def _embedded(cache: ResponseCache, question: str) -> None:
+    cache.embed(question)
+
+
+def _fill(cache: ResponseCache, stored: Sequence[str], count: int) -> None:
+    """The real questions first, then vectors around them with questions of their own."""
+    real = MINILM.embed(list(stored))
+    generator = np.random.default_rng(1)
+    place = cache.place(_request(stored[0]), _POLICY)
+    reply, _ = cache.first_levels(place, "peek")
+    ticket = Ticket(_request(""), place, int(reply[1]), reply[2])
+    for start in range(0, count, _PORTION):
+        numbers = range(start, min(count, start + _PORTION))
+        near = real[[number % len(real) for number in numbers]]
+        noise = generator.standard_normal(near.shape).astype(np.float32)
+        noise *= _NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
+        noise[[number < len(real) for number in numbers]] = 0
+        vectors = _packed(near + noise)
+        commands = [
+            _storing(cache, ticket, _text(stored, number), vector)
+            for number, vector in zip(numbers, vectors, strict=True)
+        ]
+        refused = {reply[0] for reply in cache.connection.ask_many(commands)} - {b"stored"}
+        if refused:
+            raise RuntimeError(f"entries were not stored: {refused}")
+
+
+def _storing(cache: ResponseCache, ticket: Ticket, question: str, vector: bytes) -> Command:
+    place = ticket.place
+    if question.endswith("?"):
+        place = cache.place(_request(question), _POLICY)
+    else:  # one of the bulk: nobody asks for it, so its digests need only be its own
+        place = replace(place, exact=digest(question), normalised="")
+    return entries.storing(
+        replace(ticket, place=place),
+        place.partition.new_entry(),
+        _POLICY,
+        size=1_000,
+        cost=10_000,
+        fields={"answer": _ANSWER, "question": question.encode(), "vector": vector},
+    )
+
+
+def _load(cache: ResponseCache, count: int) -> float:
+    """Seconds until this process knows all vectors."""
+    begun = time.perf_counter()
+    cache.find(_request("Is anybody there?"), _POLICY)
+    while cache.journal.rows < count:
+        if time.perf_counter() - begun > _LOADED_WITHIN_S:
+            raise TimeoutError(f"only {cache.journal.rows} of {count} vectors were loaded")
+        time.sleep(0.01)
+    return time.perf_counter() - begun
+
+
+def _packed(vectors: NDArray[np.float32]) -> list[bytes]:
+    codes = quantize_int8(vectors, "cosine")
+    return [
+        scale.tobytes() + row.tobytes()
+        for scale, row in zip(codes.scales, codes.values, strict=True)
+    ]
+
+
+def _questions(patterns: Sequence[str]) -> list[str]:
+    return [
+        pattern.format(act, thing, where)
+        for pattern, act, thing, where in product(patterns, _ACTS, _THINGS, _WHERE)
+    ]
+
+
+def _text(stored: Sequence[str], number: int) -> str:
+    if number < len(stored):
+        return stored[number]
+    return f"{stored[number % len(stored)][:-1]} in case {number}"
+
+
+def _request(question: str) -> Request:
+    return Request(tenant="bench", messages=(Message("user", question),))
