@@ -13,9 +13,11 @@ task as a whole belongs into its definition, where waiting costs no worker::
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from uuid import UUID
 
 from coordination.models import LimitSet, Task
@@ -24,6 +26,8 @@ from ratelimit.buckets import Bucket
 from ratelimit.decision import Decision, Reservation
 from ratelimit.slots import Slot
 from ratelimit.subject import Subject
+
+logger = logging.getLogger(__name__)
 
 
 class LimitReached(RuntimeError):
@@ -39,7 +43,10 @@ class LimitReached(RuntimeError):
 
 @dataclass(slots=True)
 class Quotas:
-    """The policies of one running task. A name that no enabled policy has limits nothing."""
+    """The policies of one running task.
+
+    A name that no enabled policy has limits nothing; the log tells of it once.
+    """
 
     task_id: UUID
     definition: str
@@ -96,7 +103,20 @@ class Quotas:
     def _buckets(self, names: tuple[str, ...], model: str | None) -> tuple[Bucket, ...]:
         if not names:
             raise ValueError("name at least one policy: `manage.py limit list` shows them")
-        return policies.buckets_for(names, replace(self.subject, model=model))
+        buckets = policies.buckets_for(names, replace(self.subject, model=model))
+        for name in set(names).difference(bucket.name for bucket in buckets):
+            _tell_of(name, self.definition)
+        return buckets
+
+
+@lru_cache(maxsize=1_000)  # once for each in a process
+def _tell_of(name: str, definition: str) -> None:
+    logger.warning(
+        "%s: the policy %s limits nothing here: it is misspelt, disabled, or counts by what was "
+        "not given (such as the model)",
+        definition,
+        name,
+    )
 
 
 def _passed(decision: Decision) -> Decision:

@@ -96,3 +96,22 @@ def test_estimates_are_settled_and_places_are_held(calls, bind, envelope):
     envelope(task)
 
     assert get(task).status == Status.SUCCEEDED, Attempt.objects.get(task_id=task).traceback
+
+
+@app.task(name="tests.quotas.misspell")
+def misspell():
+    for _ in range(3):
+        current().limits.acquire("cals")
+
+
+def test_a_misspelt_name_limits_nothing_and_the_log_tells_of_it_once(calls, bind, envelope, caplog):
+    calls()
+    bind(misspell)
+    task = ready(misspell.name, {})
+
+    envelope(task)
+
+    assert get(task).status == Status.SUCCEEDED
+    told = [record.getMessage() for record in caplog.records if record.name == "workers.quotas"]
+    assert len(told) == 1
+    assert "the policy cals limits nothing here" in told[0]
