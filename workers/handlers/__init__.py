@@ -1,4 +1,4 @@
-"""The handlers that come with the platform: kernels on series, and fetching over HTTP.
+"""The handlers that come with the platform: kernels, pattern memory, streams, HTTP, models.
 
 Each is an ordinary Celery task; :data:`SCHEMAS` holds the JSON Schema of its payload, for
 definitions to take over.
@@ -8,15 +8,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.handlers import attractor, elastic, http, logic, series, stream
+from workers.handlers import (
+    attractor,
+    elastic,
+    http,
+    llm,
+    logic,
+    pairs,
+    recall,
+    series,
+    stream,
+    vectors,
+)
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     **series.SCHEMAS,
     **attractor.SCHEMAS,
     **elastic.SCHEMAS,
     **logic.SCHEMAS,
+    **pairs.SCHEMAS,
+    **vectors.SCHEMAS,
+    **recall.SCHEMAS,
     **stream.SCHEMAS,
     **http.SCHEMAS,
+    **llm.SCHEMAS,
 }
 
-__all__ = ["SCHEMAS", "attractor", "elastic", "http", "logic", "series", "stream"]
+__all__ = [
+    "SCHEMAS",
+    "attractor",
+    "elastic",
+    "http",
+    "llm",
+    "logic",
+    "pairs",
+    "recall",
+    "series",
+    "stream",
+    "vectors",
+]

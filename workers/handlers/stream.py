@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from celery import shared_task
 
-from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
-from coordination.models import Task
 from kernels.series import Floats, as_series
 from patterns import namespaces
 from patterns.errors import PatternError
 from workers.context import GiveUp, current_or_none
+from workers.handlers.recall import tenant_of_task
 from workers.streaming import plan as plans
 from workers.streaming.here import by_chunk
 from workers.streaming.sources import Chunk
@@ -72,16 +71,6 @@ def window_batch(plan: dict[str, Any], chunks: list[dict[str, Any]]) -> dict[str
             for by_text in formulas
         ],
     }
-
-
-def tenant_of_task() -> Tenant:
-    """Whose task this is; the default tenant in a direct call."""
-    context = current_or_none()
-    if context is None or context.task_id is None:
-        return Tenant.objects.get(slug=DEFAULT_TENANT)
-    return Tenant.objects.get(
-        pk=Task.objects.values_list("tenant_id", flat=True).get(pk=context.task_id)
-    )
 
 
 def _chunk(told: Mapping[str, Any]) -> Chunk:

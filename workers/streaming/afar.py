@@ -6,6 +6,7 @@ those look at. Formulas without a bound are watched here, where the samples come
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -37,8 +38,11 @@ class Terms:
     """How tasks are submitted."""
 
     tenant: Tenant
+    target: float
+    """Seconds from sample to verdict."""
     definition: str = DEFINITION
     in_flight: int = IN_FLIGHT
+    """Tasks at most; fewer while they take longer than the target."""
     priority: int | None = None
     patience: float = PATIENCE_S
 
@@ -66,10 +70,12 @@ class Afar:
         self._sent: deque[_Sent] = deque()
         self._ended: set[UUID] = set()
         self._heard = time.monotonic()
+        self._limit = float(min(2, terms.in_flight))
+        self._quickest = math.inf
 
     @property
     def room(self) -> bool:
-        return sum(sent.task_id is not None for sent in self._sent) < self.terms.in_flight
+        return sum(sent.task_id is not None for sent in self._sent) < int(self._limit)
 
     @property
     def idle(self) -> bool:
@@ -98,6 +104,8 @@ class Afar:
         while not (done := self._collected()) and time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
         now = time.monotonic()
+        for judged in done:
+            self._settle(now - judged.batch.oldest)
         if done:
             self._heard = now
         elif now - self._heard > self.terms.patience:
@@ -115,6 +123,18 @@ class Afar:
         if ids:
             lifecycle.cancel(self.terms.tenant.pk, ids)
         return windows
+
+    def _settle(self, waited: float) -> None:
+        """A batch waited so long: have fewer under way, or one more after as many as there are.
+
+        Where even a task alone takes longer than the target, fewer tasks would only be fewer.
+        """
+        self._quickest = min(self._quickest, waited)
+        bound = max(self.terms.target, 2 * self._quickest)
+        if waited > bound:
+            self._limit = max(1.0, self._limit * 0.8)
+        elif waited < 0.75 * bound:
+            self._limit = min(self.terms.in_flight, self._limit + 1 / self._limit)
 
     def _collected(self) -> list[Judged]:
         """The oldest batches, as far as they have ended."""

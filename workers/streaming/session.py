@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -26,13 +25,20 @@ class Pace:
     target: float
     gather: float
     drop: bool = False
+    steady: bool = False
+    """Whether batches stay as large as they are: what a task costs does not shrink with it."""
     batch: int = 1024
 
     def settle(self, seconds: float) -> None:
-        """A batch took so long: take fewer, or more, so that none takes long."""
-        if seconds > self.target / 3:
+        """The oldest sample of a batch waited so long: take fewer together, or more.
+
+        A stream that is not slowed down is kept up with by leaving out instead.
+        """
+        if self.drop or self.steady:
+            return
+        if seconds > self.target / 2:
             self.batch = max(SMALLEST_BATCH, self.batch // 2)
-        elif seconds < self.target / 10:
+        elif seconds < self.target / 5:
             self.batch = min(LARGEST_BATCH, 2 * self.batch)
 
     @property
@@ -64,6 +70,7 @@ class Session:
             self._offer()
             for judged in self.path.collect(0.0 if self._reads else LOOK_EVERY_S):
                 self.report.judged(judged)
+                self.pace.settle(time.monotonic() - judged.batch.oldest)
             if self.ended and not self.sources.waiting and self.path.idle:
                 self._finish()
                 return
@@ -127,9 +134,7 @@ class Session:
     def _submit(self) -> None:
         begun = time.monotonic()
         batch = self.sources.cut()
-        oldest = batch.oldest if self.pace.drop else begun
-        self.path.offer(batch, max(0.0, begun - oldest) if math.isfinite(oldest) else 0.0)
-        self.pace.settle(time.monotonic() - begun)
+        self.path.offer(batch, begun - batch.oldest)
 
     def _finish(self) -> None:
         """Decide what was open when the input ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from timeit import default_timer
@@ -96,12 +97,16 @@ class Judge:
 def residual(plan: Plan, window: Floats) -> float:
     """The largest error of the last step's forecast, in half widths; 0 where nothing can be said.
 
-    The interval holds all samples of the step together with the probability 1 - FALSE_ALARMS.
+    The interval holds all samples of the step together with the probability 1 - FALSE_ALARMS. With
+    a season of p samples it is wider than the forecast's own: what p figures were learnt from, the
+    first two seasons of n samples, is hit with half the variance, and what comes with 1.5 of it.
     """
     past, came = window[: plan.past], window[plan.past :]
     probability = 1 - FALSE_ALARMS / plan.step
     made = forecast.holt_winters(past, plan.step, plan.period, probability=probability)
     half = (made.upper - made.lower) / 2
+    if plan.period > 1:
+        half *= math.sqrt(1.5 * past.size / (1.5 * past.size - 2 * plan.period))
     # A constant past has no width; then what counts is whether it goes on, up to rounding.
     half = np.maximum(half, 1e-9 * np.maximum(1.0, np.abs(made.values)))
     largest = float(np.max(np.abs(came - made.values) / half))

@@ -100,7 +100,7 @@ class Command(console.Command):
         sources = Sources(plan, watched, context)
         with _opened(options["file"]) as fd, Interruption() as interruption:
             feed = (Eager if options["drop"] else Direct)(fd, interruption.awake)
-            pace = Pace(target, gather, options["drop"])
+            pace = Pace(target, gather, drop=options["drop"], steady=not options["local"])
             try:
                 Session(feed, sources, path, report, pace).run(interruption)
             except Unavailable:
@@ -176,8 +176,8 @@ class Command(console.Command):
                 "in this process with --local"
             ) from error
         terms = afar.Terms(
-            tenant=tenant, definition=definition, in_flight=options["in_flight"],
-            priority=options["priority"], patience=options["patience"],
+            tenant=tenant, target=options["latency_ms"] / 1000, definition=definition,
+            in_flight=options["in_flight"], priority=options["priority"], patience=options["patience"],
         )  # fmt: skip
         return afar.Afar(plan, watched, terms)
 
