@@ -39,8 +39,8 @@ from kernels.periodicity import find_periodicity
 from kernels.recurrence import Recurrence, recurrence
 from kernels.report import Cost, Kind, Report
 from kernels.reuse import Kept, digest
-from kernels.series import Floats, as_series, standardise
-from kernels.settling import Settling, find_settling
+from kernels.series import Floats, as_interval, as_series, standardise
+from kernels.settling import STRAIGHT, Settling, find_settling
 from kernels.surrogates import shuffle_phases, surrogates
 
 __all__ = [
@@ -112,16 +112,15 @@ def analyze(
     begun = clock()
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}; choose one of {', '.join(get_args(Mode))}")
-    if not (np.isfinite(sample_interval) and sample_interval > 0):
-        raise ValueError(f"sample_interval is {sample_interval}; pass a positive time per sample")
+    interval = as_interval(sample_interval)
     series = as_series(x, minimum=SHORTEST)[-_LONGEST[mode] :]
     standard = standardise(series)
-    key = digest(standard, mode, float(sample_interval))
+    key = digest(standard, mode, interval)
     known = REPORTS.get(key) if reuse else None
     if known is not None:
         cost = replace(known.cost, seconds=clock() - begun, reused=True)
         return replace(known, measures=dict(known.measures), cost=cost)
-    report = _judge(standard, mode, float(sample_interval))
+    report = _judge(standard, mode, interval)
     REPORTS.put(key, replace(report, measures=dict(report.measures)))
     return replace(report, cost=replace(report.cost, seconds=clock() - begun))
 
@@ -172,6 +171,9 @@ def _judge_transient(blank: Report, settling: Settling, standard: Floats) -> Rep
         return replace(
             blank, evidence=("the range grows exponentially: no attractor",), measures=measures
         )
+    if settling.r_squared >= STRAIGHT:
+        evidence = ("a straight line: it never returns, so no attractor is seen",)
+        return replace(blank, evidence=evidence, measures=measures)
     steps = permutation_entropy(np.diff(standard), fitting_order(standard.size - 1))
     measures["entropy_of_steps"] = steps
     if steps > 0.97:
@@ -208,6 +210,8 @@ def _judge_motion(blank: Report, settling: Settling, standard: Floats) -> Report
     if blank.mode != "fast":
         measures |= measure(standard, estimate, blank.sample_interval, deep=blank.mode == "deep")
     exponent = _exponent_of(kind, estimate)
+    if exponent.value == 0.0 and (estimate.exponent or 0.0) > 0.0:
+        evidence = (*evidence, "neighbours part within a cycle and meet again: nothing grows")
     return replace(
         blank,
         kind=kind,
@@ -229,12 +233,19 @@ def _returns(settling: Settling, entropy: float) -> int:
 
 
 def _exponent_of(kind: Kind, estimate: Lyapunov) -> _Exponent:
-    """The measured exponent, where the class gives it a meaning; noise has none."""
+    """The measured exponent, where the class gives it a meaning; noise has none.
+
+    What surely rises in a motion that repeats is the distance along the jumps of a cycle, not an
+    error that grows: the exponent is zero, and the rise says how well that is known.
+    """
     if kind in {Kind.STOCHASTIC, Kind.UNKNOWN} and (estimate.exponent or 0.0) <= 0.0:
         return _Exponent()
     if estimate.exponent is None:
         return _Exponent()
     window = (estimate.fit_start, estimate.fit_stop)
+    if kind in {Kind.LIMIT_CYCLE, Kind.QUASI_PERIODIC} and (estimate.low or 0.0) > 0.0:
+        bound = max(estimate.exponent, estimate.high or 0.0)
+        return _Exponent(0.0, -bound, bound, window)
     return _Exponent(estimate.exponent, estimate.low, estimate.high, window)
 
 

@@ -34,11 +34,12 @@ from kernels.divergence import (
 )
 from kernels.lines import fit_line, line_coefficients, straightest
 from kernels.neighbours import nearest_apart, within_apart
-from kernels.series import Floats, Integers, as_count, as_series, standardise
+from kernels.series import Floats, Integers, as_count, as_interval, as_series, standardise
 
-SATURATION_MARGIN = (1.0, 1.5)
-"""Nats below the distance of unrelated vectors where the slope is still that of the linear part:
-a third of what the curve can rise, within these bounds (a short curve can spare less)."""
+SATURATION_MARGIN = {"map": (1.0, 1.5), "flow": (1.0, 2.5)}
+"""Nats below the distance of unrelated vectors where the slope is still that of the linear part.
+A map (lag 1) rises most of a nat at each step and can spare a third of its few points; a flow can
+spare all but two nats, and its curve bends early where it folds (Rössler's funnel)."""
 
 MINIMUM_RISE = 0.5
 """Nats; a smaller rise cannot be told from the scatter of a curve of a thousand pairs."""
@@ -159,8 +160,7 @@ def lyapunov_kantz(
 
 def _prepare(x: ArrayLike, given: _Given, interval: float) -> tuple[Floats, _Setup]:
     series = as_series(x)
-    if not (np.isfinite(interval) and interval > 0):
-        raise ValueError(f"sample_interval is {interval}; pass a positive time per sample")
+    unit = as_interval(interval)
     checked = _Given(
         dimension=_optional(given.dimension, "dimension", 1),
         lag=_optional(given.lag, "lag", 1),
@@ -170,8 +170,8 @@ def _prepare(x: ArrayLike, given: _Given, interval: float) -> tuple[Floats, _Set
     )
     standard = standardise(series)
     if not standard.any():
-        return standard, _Setup(1, 1, 0, 0, interval, 0)
-    return standard, _complete(checked, standard, float(interval))
+        return standard, _Setup(1, 1, 0, 0, unit, 0)
+    return standard, _complete(checked, standard, unit)
 
 
 def _unfit(standard: Floats, setup: _Setup) -> str:
@@ -280,7 +280,7 @@ def _fit(curves: Curves, transient: int, ceiling: float, setup: _Setup, memory: 
     curve = curves.mean()
     times: Floats = curves.steps.astype(np.float64) * setup.interval
     first = min(int(np.searchsorted(curves.steps, transient)), curve.size - 2)
-    ceiling -= float(np.clip((ceiling - curve[first]) / 3, *SATURATION_MARGIN))
+    ceiling -= _margin(float(ceiling - curve[first]), setup.lag)
     line = straightest(times, curve, first, ceiling)
     rise = curve[line.stop] - curve[line.start] if line else 0.0
     problem = ""
@@ -319,6 +319,13 @@ def _fit(curves: Curves, transient: int, ceiling: float, setup: _Setup, memory: 
         curve=tuple(curve.tolist()),
         problem=problem,
     )
+
+
+def _margin(rise: float, lag: int) -> float:
+    """How far below saturation a curve that can rise by so many nats is believed."""
+    if lag == 1:
+        return float(np.clip(rise / 3, *SATURATION_MARGIN["map"]))
+    return float(np.clip(rise - 2.0, *SATURATION_MARGIN["flow"]))
 
 
 def _without(setup: _Setup, problem: str) -> Lyapunov:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +56,13 @@ def as_rows(vectors: ArrayLike, name: str, *, empty: bool = False) -> Vectors:
     return np.asarray(floats)
 
 
+def as_metric(metric: Metric) -> Metric:
+    """The metric if it is known. Raises ValueError."""
+    if metric not in get_args(Metric):
+        raise ValueError(f"metric is {metric!r}; choose one of {', '.join(get_args(Metric))}")
+    return metric
+
+
 def as_queries(query: ArrayLike, dimension: int) -> tuple[Vectors, bool]:
     """Queries of shape (m, dimension), and whether there was but one, of shape (dimension,)."""
     array = np.asarray(query)
@@ -80,10 +87,8 @@ def unit(matrix: Vectors) -> Vectors:
 
 def exact_scores(matrix: Vectors, query: Vectors, metric: Metric) -> Vectors:
     """The score of every row for one query, in float32: shape (n,). The larger, the closer."""
-    if metric == "dot":
+    if as_metric(metric) == "dot":
         return np.asarray(matrix @ query)
     if metric == "cosine":
         return np.asarray(unit(matrix) @ unit(query[None])[0])
-    if metric == "euclidean":
-        return np.asarray(-np.sqrt(np.square(matrix - query).sum(axis=1)), np.float32)
-    raise ValueError(f"metric is {metric!r}; choose dot, cosine or euclidean")
+    return np.asarray(-np.sqrt(np.square(matrix - query).sum(axis=1)), np.float32)

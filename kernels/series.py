@@ -68,6 +68,17 @@ def as_count(value: int, name: str, minimum: int) -> int:
     return count
 
 
+def as_interval(value: float) -> float:
+    """A sample interval as a plain float: finite and positive, else ValueError."""
+    try:
+        interval = float(value)
+    except (TypeError, ValueError):
+        interval = np.nan
+    if not (np.isfinite(interval) and interval > 0):
+        raise ValueError(f"sample_interval is {value!r}; pass a positive time per sample")
+    return interval
+
+
 def standardise(x: Floats) -> Floats:
     """`x` less its mean over its standard deviation; zeros when it is constant.
 

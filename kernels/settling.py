@@ -15,6 +15,10 @@ AT_REST = 0.05
 STEADY = 0.95
 """R squared of ln(range of a block) on time at which growth or decay counts as exponential."""
 
+STRAIGHT = 1 - 1e-9
+"""R squared on time from which a drift is a straight line: what is left of it is rounding, also
+that of single precision, and says nothing about order."""
+
 _NATS = 0.7
 _FLOOR = 1e-9
 """Share of the starting distance under which rounding, not decay, is measured."""
@@ -48,8 +52,9 @@ def find_settling(standard: Floats) -> Settling:
         return _decay(standard, crossings)
     if change > _NATS and steadiness >= STEADY:
         return Settling("grows", crossings)
-    if crossings < 4 or _trend(standard)[1] >= 0.99:
-        return Settling("drifts", crossings)
+    straightness = _trend(standard)[1]
+    if crossings < 4 or straightness >= 0.99:
+        return Settling("drifts", crossings, r_squared=straightness)
     return Settling("stays", crossings)
 
 

@@ -178,15 +178,15 @@ def rerank(
 
 def _quantize(vectors: ArrayLike, metric: Metric, kind: Literal["int8", "int4"]) -> Codes:
     """Block by block, so that no second copy in float32 is held."""
-    source = rows.as_matrix(vectors, "vectors")
+    wanted, source = rows.as_metric(metric), rows.as_matrix(vectors, "vectors")
     n, d = source.shape
     small = np.empty((n, d if kind == "int8" else (d + 1) // 2), np.int8)
     scales, offsets = np.empty(n, np.float32), np.zeros(n, np.float32)
     for block in _blocks(n):
         part = rows.as_rows(source[block], "vectors")
-        if metric == "cosine":
+        if wanted == "cosine":
             part = rows.unit(part)
-        elif metric == "euclidean":
+        elif wanted == "euclidean":
             offsets[block] = -0.5 * np.einsum("ij,ij->i", part, part)
         clip = _INT4_CLIP if kind == "int4" else np.inf
         values, scales[block] = _rounded(part, _LARGEST[kind], clip)

@@ -60,6 +60,8 @@ MOTIONS = {
     "noisy oscillator": (systems.autoregressive(4000, 1.6, -0.81), Kind.STOCHASTIC),
     "smooth noise": (np.convolve(noise(4, 4040), np.hanning(40), "valid"), Kind.STOCHASTIC),
     "line": (2.0 * T[:1024] + 5, Kind.UNKNOWN),
+    "line of rounded steps": (np.linspace(1, -5, 100) * 1e-6, Kind.UNKNOWN),
+    "line in single precision": (np.linspace(100, 106, 1000, dtype=np.float32), Kind.UNKNOWN),
     "parabola": ((T[:1024] - 3.0) ** 2, Kind.UNKNOWN),
     "exponential growth": (1.01 ** T[:1024], Kind.UNKNOWN),
 }
@@ -91,7 +93,9 @@ def test_scale_offset_and_units_change_neither_class_nor_exponent(name, mode):
 
 
 @compiled_only
-@pytest.mark.parametrize("name", ["sine", "line", "contraction", "constant", "two tones"])
+@pytest.mark.parametrize(
+    "name", ["sine", "line", "contraction", "constant", "two tones", "van der Pol"]
+)
 def test_what_is_not_chaotic_has_no_positive_exponent(name):
     exponent = analyze(MOTIONS[name][0]).exponent
 
@@ -203,6 +207,7 @@ def test_dtype_and_layout_do_not_matter():
         (lambda: analyze([[1], [1, 2]]), "ragged"),
         (lambda: analyze(np.arange(100), "slow"), "fast, normal, deep"),
         (lambda: analyze(np.arange(100), "fast", 0), "sample_interval is 0"),
+        (lambda: analyze(np.arange(100), "fast", "second"), "sample_interval is 'second'"),
         (lambda: attractor.delay_embed([1.0, 2.0], 3, 1), "too few"),
         (lambda: attractor.delay_embed([1.0, 2.0], 0, 1), "at least 1"),
         (lambda: attractor.choose_lag([1.0]), "at least 2"),

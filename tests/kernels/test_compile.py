@@ -77,6 +77,7 @@ def test_warming_compiles_every_kernel_that_python_calls():
         "_add_channels",
         "_fold",
         "_add_gaps",
+        "_total",
     }
     inlined |= {"_accumulate", "_walk_back", "_edit", "improved", "_resample"}
     inlined |= {"_standardise", "_pattern_entropy"}

@@ -7,6 +7,7 @@ import pytest
 
 from kernels import dtw, embedding
 from tests.kernels import ucr
+from tests.kernels.strategies import compiled_only
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def accuracy_of_warping(train, classes, test, expected):
     return np.mean([classes[f.indices[0]] for f in found] == expected)
 
 
+@compiled_only
 def test_minirocket_vectors_reach_nine_of_ten_and_beat_full_warping(sets):
     vectors = np.mean([accuracy_of_vectors(embedding.MINIROCKET, *parts) for parts in sets])
     warping = np.mean([accuracy_of_warping(*parts) for parts in sets])
@@ -35,5 +37,6 @@ def test_minirocket_vectors_reach_nine_of_ten_and_beat_full_warping(sets):
     assert vectors >= warping
 
 
+@compiled_only
 def test_explainable_vectors_come_close(sets):
     assert np.mean([accuracy_of_vectors(embedding.SEED, *parts) for parts in sets]) >= 0.85
