@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.vectors import Codes, quantize_int8, top_k
+from gateway.late import vectors as kernel
 
 CANDIDATES = 5
 FEWEST_COSINE = 0.5
@@ -30,7 +30,7 @@ class Near(NamedTuple):
 
 def packed(vector: NDArray[np.float32]) -> bytes:
     """A vector of length 1 as four bytes of scale and one for each value."""
-    codes = quantize_int8(vector[None, :], "cosine")
+    codes = kernel.quantize_int8(vector[None, :], "cosine")
     return codes.scales.tobytes() + codes.values.tobytes()
 
 
@@ -84,10 +84,10 @@ class Block:
         size = len(self.entries)
         if not size:
             return []
-        codes = Codes(
+        codes = kernel.Codes(
             "int8", self.dimension, self._values[:size], self._scales[:size], self._offsets[:size]
         )
-        found = top_k(codes, vector, count)
+        found = kernel.top_k(codes, vector, count)
         return [
             Near(self.entries[row], float(score))
             for row, score in zip(found.indices, found.scores, strict=True)

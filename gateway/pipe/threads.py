@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -49,3 +50,6 @@ def _tended(function: Callable[..., T], *words: Any) -> T:
     except Exception:
         _own.look_at = 0.0
         raise
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay behind in the parent
