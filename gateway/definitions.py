@@ -117,13 +117,20 @@ def _provider(name: str) -> Provider:
     return found
 
 
-def _refuse_taken(kind: Kind, row: models.Model) -> None:
-    """SQL takes two absent tenants for different ones; the constraints cover a race."""
-    same = kind.rows._default_manager.filter(name=row.name)  # type: ignore[attr-defined]  # noqa: SLF001
-    if kind.rows is not Provider:
-        same = same.filter(tenant=row.tenant)  # type: ignore[attr-defined]
-    if same.exclude(pk=row.pk).exists():
+def _refuse_taken(kind: Kind, row: Any) -> None:
+    if is_taken(kind, getattr(row, "tenant", None), row.name, row.pk):
         raise _taken(kind, row)
+
+
+def is_taken(kind: Kind, tenant: Tenant | None, name: str, but: int | None = None) -> bool:
+    """Whether another row has the name. SQL takes two absent tenants for different ones."""
+    rows = _rows_of(kind, tenant).filter(name=name).exclude(pk=but)
+    return bool(rows.exists())
+
+
+def _rows_of(kind: Kind, tenant: Tenant | None) -> Any:
+    rows = kind.rows._default_manager.all()  # noqa: SLF001 - Django's name for it
+    return rows if kind.rows is Provider else rows.filter(tenant=tenant)
 
 
 def _taken(kind: Kind, row: models.Model) -> Refused:
@@ -131,10 +138,7 @@ def _taken(kind: Kind, row: models.Model) -> Refused:
 
 
 def _refuse_more(kind: Kind, tenant: Tenant | None) -> None:
-    rows = kind.rows._default_manager.all()  # noqa: SLF001
-    if kind.rows is not Provider:
-        rows = rows.filter(tenant=tenant)
-    if rows.count() >= MOST_OF_A_TENANT:
+    if _rows_of(kind, tenant).count() >= MOST_OF_A_TENANT:
         raise Refused(f"there are {MOST_OF_A_TENANT} of them already: delete those not needed")
 
 

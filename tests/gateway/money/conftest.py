@@ -1,4 +1,4 @@
-"""Calls to write into the ledger, on SQLite and on PostgreSQL."""
+"""Calls to write into the ledger, on PostgreSQL; `surfaces` does the same on SQLite."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from gateway.ledger import Call
 from gateway.models import Budget
 from gateway.pricing import Prices
 from gateway.savings import Usage, amounts
-from tests.databases import _postgres_config, _pristine_sqlite, db
+from tests.databases import _postgres_config, on_postgres
 
-__all__ = ["_postgres_config", "_pristine_sqlite", "db"]
+__all__ = ["_postgres_config"]
 
 SMALL, LARGE = Prices(150_000_000, 600_000_000), Prices(10_000_000_000, 30_000_000_000)
 """0.15 and 0.60 $, 10 and 30 $ for a million tokens."""
+
+
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres)])
+def db(request, django_db_blocker):
+    """An empty, migrated database; nothing wraps a test in a transaction."""
+    yield from on_postgres(request, django_db_blocker)
 
 
 @pytest.fixture(autouse=True)

@@ -194,8 +194,6 @@ def test_a_budget_deleted_a_moment_ago_refuses_nothing(tenant, payer, budget, pa
     assert pay("two").written
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize("db", ["postgresql"], indirect=True)
 def test_no_number_of_concurrent_calls_overruns_a_budget(tenant, budget, pay):
     budget(tenant, "month", hard=20 * CALL)
     budget(tenant, "swarm", scope="swarm", subject="research", hard=30 * CALL, period="day")

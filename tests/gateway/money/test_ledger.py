@@ -55,8 +55,6 @@ def test_two_tenants_may_use_one_request_id(tenant, other_tenant, pay):
     assert pay("one", owner=other_tenant).written
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize("db", ["postgresql"], indirect=True)
 def test_of_many_at_once_one_writes_the_call(tenant, pay, budget):
     budget(tenant, hard=10**12)
     told = in_threads(*[lambda: pay("one").written] * 8)
