@@ -88,6 +88,8 @@ TARGETS = (
     Target("kernels", "stl_monitor_us", 0.3, "at_most"),
     Target("kernels", "stl_monitor_final_us", 0.3, "at_most"),
     Target("kernels", "trees_us", 10, "at_most"),
+    Target("stream", "samples_per_s", 10_000, "at_least"),
+    Target("stream", "p95_ms", 80, "at_most"),
     Target("patterns", "resident_mb", 250, "at_most"),
     *(
         target

@@ -18,6 +18,7 @@ from benchmarks.scenarios import (
     priorities,
     ratelimit,
     routing,
+    stream,
     throughput,
 )
 
@@ -34,5 +35,6 @@ SCENARIOS: dict[str, Callable[[int | None, int | None], Findings]] = {
     "priorities": priorities.measure,
     "ratelimit": ratelimit.measure,
     "routing": routing.measure,
+    "stream": stream.measure,
     "throughput": throughput.measure,
 }

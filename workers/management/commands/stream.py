@@ -177,7 +177,8 @@ class Command(console.Command):
             ) from error
         terms = afar.Terms(
             tenant=tenant, target=options["latency_ms"] / 1000, definition=definition,
-            in_flight=options["in_flight"], priority=options["priority"], patience=options["patience"],
+            in_flight=options["in_flight"], priority=options["priority"],
+            patience=options["patience"],
         )  # fmt: skip
         return afar.Afar(plan, watched, terms)
 
