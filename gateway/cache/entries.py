@@ -61,7 +61,8 @@ def pack(answer: Answer) -> bytes:
         "cost_nanodollars": answer.cost_nanodollars,
         "simulated": answer.simulated,
     }
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")  # a provider may call its model anything
 
 
 def unpack(stored: bytes, level: HitLevel, entry: str, age_us: int, score: float = 1.0) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gateway.cache.connection import Connection
@@ -42,8 +42,11 @@ def note(connection: Connection, ticket: Ticket, verdict: Verdict | None, would_
 
 
 def described(request: Request) -> str:
-    """A request as JSON that `restored` reads; empty if it is too long to remember."""
-    text = json.dumps(asdict(request))
+    """A request as JSON that `restored` reads; empty if it is too long or not JSON."""
+    try:
+        text = json.dumps(asdict(replace(request, metadata={})))
+    except (TypeError, ValueError, RecursionError):
+        return ""
     return text if len(text) <= _LARGEST else ""
 
 

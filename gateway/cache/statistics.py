@@ -34,8 +34,7 @@ class Statistics:
     stored: int
     evicted: int
     refused: dict[str, int]
-    """Answers that were not kept, by reason; those that were refused before Redis was asked
-    are counted by the gateway."""
+    """Answers that might have been kept, by reason: void, fenced, older, flushed, size."""
     voided: int
     shadow: dict[str, int]
     """What shadow mode would have served, by level."""

@@ -124,6 +124,15 @@ def test_answers_that_must_not_be_given_again_are_not_kept(bench, why, made):
     assert bench.cache.find(request(RESET), bench.policy).answer is None
 
 
+def test_what_is_not_text_or_json_beside_the_question_harms_nobody(bench):
+    odd = {"metadata": {"object": object()}, "options": {"seed": object()}}
+
+    assert bench.ask("plain", metadata=odd["metadata"]).entry
+    assert bench.ask("odd", options=odd["options"]).entry is None
+    found = bench.cache.find(request("odd \ud800 question"), bench.policy)
+    assert bench.cache.keep(found.ticket, answer(model="\ud800"), bench.policy).entry
+
+
 def test_an_answer_that_begins_with_regret_but_answers_is_kept(bench):
     found = bench.cache.find(request("Is it open?"), bench.policy)
     regret = answer("Unfortunately the museum is closed on Mondays.")
