@@ -83,7 +83,7 @@ def test_it_does_not_wait_beyond_its_time_and_fails_as_the_definition_says(calls
 
     envelope(task)
 
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20  # the next unit comes after a hundred seconds
     assert get(task).status == Status.SCHEDULED
     attempt = Attempt.objects.get(task_id=task)
     assert (attempt.outcome, attempt.error_type) == (Outcome.FAILED, "LimitReached")
