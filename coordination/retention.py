@@ -12,7 +12,7 @@ from ansf_platform.accounts.models import IdempotentRequest
 from coordination import bodies, rows, sql
 from coordination.ids import first_uuid7_at
 from coordination.lifecycle.leading import leading
-from coordination.models import Attempt, Blob, Edge, Firing, Run, RunNode, TaskBody, WorkerNode
+from coordination.models import Attempt, Edge, Firing, Run, RunNode, TaskBody, WorkerNode
 
 BATCH = 500
 IDEMPOTENCY_HOURS = 24
@@ -103,9 +103,3 @@ def prune_rest(term: int) -> None:
         Firing.objects.filter(pk__in=list(firings.values_list("pk", flat=True))).delete()
         nodes = WorkerNode.objects.filter(lease_expires_at__lt=week_ago).values_list("pk")[:BATCH]
         WorkerNode.objects.filter(pk__in=[pk for (pk,) in nodes]).delete()
-
-
-def orphaned_blobs() -> int:
-    """Blobs that no body names (expected 0; one may be between two transactions)."""
-    named = TaskBody.objects.filter(blob_sha256__isnull=False).values("blob_sha256")
-    return Blob.objects.exclude(sha256__in=named).count()
