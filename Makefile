@@ -87,6 +87,13 @@ oracle: setup-dev ## Compare the kernels with nolds, antropy and other peers; pr
 		echo "oracle: aeon could not be installed; its agreements are left out" >&2
 	@$(BIN)/python -m tests.oracle $(ARGS)
 
+.PHONY: kernels
+kernels: setup-dev ## The kernels' tests as plain Python, then with every index checked (3 minutes)
+	@NUMBA_DISABLE_JIT=1 $(PYTEST) -q tests/kernels $(ARGS)
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.ansf/kernels-checked \
+		$(BIN)/python -c "from kernels import warm; warm.warm()"
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.ansf/kernels-checked $(PYTEST) -q tests/kernels $(ARGS)
+
 .PHONY: e2e
 e2e: setup-dev services ## The tests that drive a browser
 	@$(PYTEST) -m browser $(ARGS)
