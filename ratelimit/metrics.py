@@ -77,7 +77,8 @@ def _settings(views: list[PolicyView]) -> Iterator[Metric]:
     enabled = GaugeMetricFamily("ansf_limit_enabled", "1 when it is in force.", labels=LABELS)
     for view in views:
         row, labels = view.row, _labels(view.row)
-        rate.add_metric(labels, row.limit / float(row.period_seconds))
+        if row.unit != Policy.Unit.CONCURRENCY:  # places come back when they are left
+            rate.add_metric(labels, row.limit / float(row.period_seconds))
         burst.add_metric(labels, row.limit if row.burst is None else row.burst)
         enabled.add_metric(labels, float(row.enabled))
     yield from (rate, burst, enabled)
