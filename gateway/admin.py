@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from ansf_platform.accounts.administration import EVERYBODY, ObjectAction, ReadOnly, ScopedAdmin
 from ansf_platform.accounts.tenancy import TenantForm, tenants_of
-from gateway import budgets, definitions
+from gateway import definitions, spending
 from gateway.definitions import columns_of, kind_of
 from gateway.models import (
     Budget,
@@ -208,13 +208,13 @@ class BudgetAdmin(DefinedAdmin):
     @admin.display
     def spent(self, row: Budget) -> str:
         """What this period has taken, calls under way included."""
-        level = budgets.levels_of([row])[0]
+        level = spending.levels_of([row])[0]
         return dollars(level.spent + level.held)
 
     @admin.display
     def state(self, row: Budget) -> str:
         """Ok, warning or exhausted."""
-        return budgets.levels_of([row])[0].state
+        return spending.levels_of([row])[0].state
 
 
 class MoneyAdmin(ReadOnly, ScopedAdmin):

@@ -16,9 +16,9 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 
 from ansf_platform.accounts.models import Tenant
-from gateway.budgets import midnight
 from gateway.models import LedgerEntry, Period, Rollup
 from gateway.rollups import AMOUNTS, rolled_until
+from gateway.spending import midnight
 
 GROUPS = ("tenant", "swarm", "agent", "definition", "model", "provider")
 BASELINE = "the priciest model allowed for each call, its prompt as it came, nothing cached"

@@ -15,7 +15,7 @@ from django.db.models import ProtectedError
 from ansf_platform.accounts.audit import record as audit
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.field_errors import FieldError
-from gateway import budgets, catalogue
+from gateway import catalogue, spending
 from gateway.models import Budget, Provider
 from gateway.prices import Difference
 from gateway.schemas import KINDS, MODELS, Kind
@@ -81,7 +81,7 @@ def update(row: models.Model, columns: Mapping[str, Any], author: Author) -> mod
                 _refuse_taken(kind, row)
                 _save(row)
                 if isinstance(row, Budget) and RECOUNTED & set(changes):
-                    budgets.recount(row)
+                    spending.recount(row)
                 _audit("update", row, author, {"changes": changes})
     except IntegrityError as error:
         raise _taken(kind, row) from error

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gateway import budgets
+from gateway import budgets, spending
 from gateway.budgets import Payer
 from gateway.models import LedgerEntry
 from gateway.models.accounting import NAME
@@ -52,7 +52,7 @@ def record(call: Call) -> Recorded:
     entry = _entry(call)
     # Periods are opened before the entry is there: their first sum must not hold it.
     for budget in budgets.applying(call.payer) if entry.cost else ():
-        budgets.period_of(budget, entry.at)
+        spending.period_of(budget, entry.at)
     try:
         with transaction.atomic():
             entry.save(force_insert=True)

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Count, F, Max, Min, Q, Sum
 from django.utils import timezone
 
-from gateway.budgets import after, midnight, starts
 from gateway.models import LedgerEntry, Period, Rollup
+from gateway.spending import after, midnight, starts
 
 NAMES = ("swarm", "agent", "definition", "model", "provider")
 AMOUNTS = (

@@ -8,6 +8,7 @@ written as a picture, ``routing.svg`` in the state directory.
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from django.conf import settings
 from django.utils.safestring import SafeString
 
-from ansf_platform import env, svg
+from ansf_platform import svg
 from benchmarks.figures import Figure, Findings, median
 from gateway.pricing import Prices
 from gateway.router import Candidate, Needs, Rules, route
@@ -50,7 +51,7 @@ def measure(tasks: int | None, rounds: int | None) -> Findings:
     """Share of the gap recovered, strong calls needed, milliseconds of a decision."""
     del tasks  # the outcomes are a fixed set
     findings = Findings("routing", "manage.py bench routing --json")
-    path = env.text("ANSF_BENCH_DATA")
+    path = os.environ.get("ANSF_BENCH_DATA")
     if not path:
         reason = "neither --data nor ANSF_BENCH_DATA names a file of labelled outcomes"
         findings.absent.update(dict.fromkeys(FIGURES, reason))

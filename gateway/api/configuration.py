@@ -19,7 +19,7 @@ from ansf_platform.pagination import PAGING
 from ansf_platform.problems import ProblemError
 from ansf_platform.requests import request_id
 from ansf_platform.schemas import boolean
-from gateway import budgets, definitions
+from gateway import definitions, spending
 from gateway.api import shapes
 from gateway.models import Budget, Provider
 from gateway.schemas import BUDGETS, MODELS, POLICIES, PROVIDERS, Kind
@@ -78,13 +78,13 @@ class RowsEndpoint(Endpoint):
     def rendered(self, row: Any) -> dict[str, Any]:
         """The row as JSON; a budget with how it stands."""
         if isinstance(row, Budget):
-            return shapes.render_level(budgets.levels_of([row])[0])
+            return shapes.render_level(spending.levels_of([row])[0])
         return shapes.render(row)
 
     def listed(self, rows: list[Any]) -> list[dict[str, Any]]:
         """A page as JSON."""
         if self.kind is BUDGETS:
-            return [shapes.render_level(level) for level in budgets.levels_of(rows)]
+            return [shapes.render_level(level) for level in spending.levels_of(rows)]
         return [shapes.render(row) for row in rows]
 
     def answer_list(self) -> Response:

@@ -19,12 +19,12 @@ from ansf_platform.schemas import (
     record,
     text,
 )
-from gateway.budgets import Level
 from gateway.costs import GROUPS, SUMS
 from gateway.definitions import columns_of, kind_of
 from gateway.models import LedgerEntry, Period, RouteRecord, TaskClass
 from gateway.rollups import AMOUNTS
 from gateway.schemas import BUDGETS, KINDS, MODELS, POLICIES, Kind
+from gateway.spending import Level
 
 NAME = text(100)
 MONEY = {"type": "integer", "description": "Nano-dollars (1e-9 $)."}

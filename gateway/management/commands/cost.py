@@ -13,7 +13,7 @@ from ansf_platform import terminal
 from ansf_platform.accounts.audit import record as audit
 from ansf_platform.accounts.models import Tenant
 from ansf_platform.terminal import Exit, Usage
-from gateway import budgets, costs, rollups
+from gateway import budgets, costs, rollups, spending
 from gateway.costs import BASELINE, GROUPS, Cost, Report
 from gateway.router import dollars
 from ratelimit.definitions import COMMAND
@@ -98,7 +98,7 @@ class Command(terminal.Command):
     def budgets(self, options: dict[str, Any]) -> None:
         """Print how each budget of a tenant stands."""
         tenant = _tenant(options["tenant"])
-        found = budgets.levels(tenant.pk) if tenant else []
+        found = spending.levels(tenant.pk) if tenant else []
         if self.screen.as_json:
             self.screen.json({"budgets": [_level(each) for each in found]})
         else:
@@ -162,7 +162,7 @@ def _line(cost: Cost) -> tuple[Any, ...]:
     return (cost.name or "(none)", *counts, *map(dollars, sums))
 
 
-def _level(level: budgets.Level) -> dict[str, Any]:
+def _level(level: spending.Level) -> dict[str, Any]:
     budget = level.budget
     return {
         "name": budget.name,
@@ -180,7 +180,7 @@ def _level(level: budgets.Level) -> dict[str, Any]:
     }
 
 
-def _level_line(level: budgets.Level) -> tuple[Any, ...]:
+def _level_line(level: spending.Level) -> tuple[Any, ...]:
     budget = level.budget
     bounds = (None if bound is None else dollars(bound) for bound in (budget.soft, budget.hard))
     counts = f"{budget.scope} {budget.subject}".strip()

@@ -7,7 +7,7 @@ import uuid
 import pytest
 import redis
 
-from gateway import budgets, catalogue
+from gateway import catalogue, spending
 from gateway.breaker import Rules
 from gateway.breaker.shared import Breakers
 from gateway.cache.connection import Connection
@@ -47,10 +47,10 @@ def server(model_server):
 @pytest.fixture(autouse=True)
 def fresh_views():
     """No test sees the rows of another."""
-    for each in (catalogue.WATCHER.reset, budgets.forget, policies.forget):
+    for each in (catalogue.WATCHER.reset, spending.forget, policies.forget):
         each()
     yield
-    for each in (catalogue.WATCHER.reset, budgets.forget, policies.forget):
+    for each in (catalogue.WATCHER.reset, spending.forget, policies.forget):
         each()
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from gateway import budgets, catalogue, ledger
+from gateway import catalogue, ledger, spending
 from gateway.budgets import Payer
 from gateway.ledger import Call
 from gateway.models import Budget
@@ -30,10 +30,10 @@ def db(request, django_db_blocker):
 def fresh_view():
     """No test sees the rows of another."""
     catalogue.WATCHER.reset()
-    budgets.forget()
+    spending.forget()
     yield
     catalogue.WATCHER.reset()
-    budgets.forget()
+    spending.forget()
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from gateway import budgets, catalogue
-from gateway.budgets import Payer, after, starts
+from gateway import budgets, catalogue, spending
+from gateway.budgets import Payer
 from gateway.errors import BudgetExhausted
 from gateway.models import Budget, BudgetHold, BudgetPeriod
+from gateway.spending import after, starts
 from tests.databases import in_threads
 from tests.gateway.money.conftest import CALL
 
@@ -21,7 +22,7 @@ def payer(tenant):
 
 
 def level(tenant, at=None):
-    return budgets.levels(tenant.pk, at)[0]
+    return spending.levels(tenant.pk, at)[0]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_call_beyond_the_hard_bound_is_refused_and_holds_nothing(tenant, payer
         budgets.reserve(payer, "two", 2 * CALL, NOON)
 
     assert refused.value.retry_after == 12 * 3600
-    held = {each.budget.name: each.held for each in budgets.levels(tenant.pk, NOON)}
+    held = {each.budget.name: each.held for each in spending.levels(tenant.pk, NOON)}
     assert held == {"wide": 2 * CALL, "narrow": 2 * CALL}
     budgets.reserve(payer, "two", CALL, NOON)
     assert level(tenant, NOON).state == "exhausted"
@@ -111,7 +112,7 @@ def test_budgets_count_what_they_are_about(tenant, other_tenant, budget, pay):
     pay(swarm="research", agent="writer")
     pay(swarm="qa", agent="reader", model="large")
 
-    spent = {each.budget.name: each.spent for each in budgets.levels(tenant.pk)}
+    spent = {each.budget.name: each.spent for each in spending.levels(tenant.pk)}
     assert spent == {"swarm": CALL, "agent": CALL, "model": CALL, "all": 2 * CALL}
     assert level(other_tenant).spent == 0
 
@@ -136,7 +137,7 @@ def test_a_changed_scope_is_counted_again(tenant, budget, pay):
     Budget.objects.filter(pk=row.pk).update(subject="qa")
     row.refresh_from_db()
 
-    assert budgets.recount(row) == 2 * CALL
+    assert spending.recount(row) == 2 * CALL
 
 
 def test_the_soft_bound_warns_once_in_the_log_and_with_every_call(tenant, budget, pay, caplog):
@@ -217,5 +218,5 @@ def test_no_number_of_concurrent_calls_overruns_a_budget(tenant, budget, pay):
     paid = sum(in_threads(*[work(worker) for worker in range(8)]))
 
     assert paid == 20  # what is settled equals what was reserved, so all of it is used
-    told = {each.budget.name: (each.spent, each.held) for each in budgets.levels(tenant.pk)}
+    told = {each.budget.name: (each.spent, each.held) for each in spending.levels(tenant.pk)}
     assert told == {"month": (20 * CALL, 0), "swarm": (20 * CALL, 0)}

@@ -6,7 +6,7 @@ import pytest
 
 from ansf_platform.accounts import tokens
 from ansf_platform.accounts.scopes import SCOPES
-from gateway import budgets, catalogue, ledger
+from gateway import catalogue, ledger, spending
 from gateway.budgets import Payer
 from gateway.ledger import Call
 from gateway.models import GatewayPolicy, LanguageModel, Provider
@@ -19,10 +19,10 @@ from tests.api.conftest import Api
 def fresh_view():
     """No test sees the rows of another."""
     catalogue.WATCHER.reset()
-    budgets.forget()
+    spending.forget()
     yield
     catalogue.WATCHER.reset()
-    budgets.forget()
+    spending.forget()
 
 
 @pytest.fixture

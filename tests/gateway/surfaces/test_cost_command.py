@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from ansf_platform.accounts.models import AuditEntry
-from gateway import budgets, catalogue
+from gateway import budgets, catalogue, spending
 from gateway.budgets import Payer
 from gateway.models import Budget, LedgerEntry, Rollup
 from tests.gateway.surfaces.conftest import COST
@@ -102,4 +102,4 @@ def test_what_died_is_released(capsys, tenant):
 
     assert json.loads(run(capsys, "release", "--json")) == {"holds": 0}
     assert json.loads(run(capsys, "release", "--hours", "1", "--json")) == {"holds": 1}
-    assert budgets.levels(tenant.pk)[0].held == 0
+    assert spending.levels(tenant.pk)[0].held == 0
