@@ -67,7 +67,7 @@ _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "“": '"', "”
 _TOKEN = re.compile(
     r"""(?P<code>`[^`]+`|\b\w+\(\)|\b\w+(?:_\w+)+\b|\b\w+::\w+\b|(?<!\w)--?[a-z][\w-]+\b
             |\b[\w-]+\.(?:py|js|ts|json|ya?ml|csv|txt|md|sh|sql|html?|css|toml|ini|exe|pdf|xlsx?)\b
-            |https?://\S+)
+            |https?://\S+|\b[a-z](?:\+\+|\#)(?!\w)|[<>]=?|[=^*+](?=\s*\d))
       | (?P<number>[£$€]?\d+(?:[.,:]\d+)*%?[a-z]{0,4}\b|[£$€]?\d+(?:[.,:]\d+)*%?)
       | (?P<word>[^\W\d_]+(?:'[^\W\d_]+)?)""",
     re.VERBOSE,

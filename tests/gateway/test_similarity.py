@@ -53,6 +53,8 @@ TRAPS = [
     ("Fly me from Oslo to Rome", "Fly me from Rome to Oslo", Veto.DIRECTION),
     ("Convert a drawing to a photo", "Convert a photo to a drawing", Veto.DIRECTION),
     ("What does parse_date() return?", "What does parse_time() return?", Veto.CODE),
+    ("Is x > 3 allowed?", "Is x < 3 allowed?", Veto.CODE),
+    ("Who invented C++?", "Who invented C#?", Veto.CODE),
     ("Why does setup.py fail?", "Why does build.py fail?", Veto.CODE),
 ]
 
