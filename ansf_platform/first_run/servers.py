@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +58,17 @@ def embedded_cache_url(state_dir: Path) -> str:
     found = re.search(r"^port (\d+)$", configuration.read_text(), re.MULTILINE)
     port = int(found[1]) if found else None
     return Valkey(directory, port, password=True).database_url(_CACHE_NUMBER) if port else ""
+
+
+@contextmanager
+def beside_up() -> Iterator[None]:
+    """Let a command use what `up` tells only to its own processes: where limits are counted."""
+    given = settings.REDIS_URL
+    settings.REDIS_URL = given or embedded_cache_url(settings.STATE_DIR)
+    try:
+        yield
+    finally:
+        settings.REDIS_URL = given
 
 
 def choose_servers(wishes: Wishes) -> Servers:

@@ -20,6 +20,7 @@ from django.utils.dateparse import parse_datetime
 from ansf_platform import terminal
 from ansf_platform.accounts import audit
 from ansf_platform.accounts.models import DEFAULT_TENANT, AuditEntry, Tenant
+from ansf_platform.first_run.servers import beside_up
 from ansf_platform.screen import encode
 from ansf_platform.terminal import Usage
 from coordination import submission
@@ -43,6 +44,10 @@ class Command(terminal.Command):
             default=argparse.SUPPRESS if verb else DEFAULT_TENANT,
             help="Slug of the tenant (default: default).",
         )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with beside_up():  # what is submitted or looked at here is limited there
+            super().handle(*args, **options)
 
     def explain(self, error: BaseException) -> CommandError:
         if isinstance(error, Invalid):  # one task was asked for: its number says nothing

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from ansf_platform.celery import MEMORY, app
+from ansf_platform.first_run.servers import beside_up
 from coordination import (
     TaskRequest,
     dispatch,
@@ -238,3 +239,13 @@ def test_a_killed_redis_costs_one_more_burst_and_no_cycle(
         dispatcher.cycle(None)
     assert states(id__in=held) == {"dispatched": 10, "ready": 50}
     away.close()
+
+
+def test_a_command_beside_up_counts_where_up_counts(settings, tmp_path):
+    settings.REDIS_URL, settings.STATE_DIR = "", tmp_path
+    (tmp_path / "valkey").mkdir()
+    (tmp_path / "valkey" / "valkey.conf").write_text("port 7001\n")
+
+    with beside_up():
+        assert ":7001/" in settings.REDIS_URL
+    assert settings.REDIS_URL == ""

@@ -7,12 +7,11 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from ansf_platform.accounts.audit import record as audit
 from ansf_platform.accounts.models import Tenant
-from ansf_platform.first_run.servers import embedded_cache_url
+from ansf_platform.first_run.servers import beside_up
 from ansf_platform.screen import bar
 from ansf_platform.terminal import Command as TerminalCommand
 from ansf_platform.terminal import Exit, Unavailable, Usage
@@ -104,13 +103,8 @@ class Command(TerminalCommand):
         return super().explain(error)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # `up` tells its server only to its own processes, and this is a command beside it.
-        given = settings.REDIS_URL
-        settings.REDIS_URL = given or embedded_cache_url(settings.STATE_DIR)
-        try:
+        with beside_up():
             super().handle(*args, **options)
-        finally:
-            settings.REDIS_URL = given
 
     # --- looking --------------------------------------------------------------------------
     def list_policies(self, options: dict[str, Any]) -> None:
