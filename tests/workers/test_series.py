@@ -8,7 +8,7 @@ import math
 import jsonschema
 import pytest
 
-from workers.context import Context, GiveUp, Entered
+from workers.context import Context, Entered, GiveUp
 from workers.handlers import SCHEMAS
 from workers.handlers.series import MAX_CANDIDATES, analyze, embed, nearest
 from workers.journal import Journal
