@@ -89,7 +89,7 @@ class KeysetAdmin(_ModelAdmin):
     list_per_page = 50
     # Not False: that would join every relation on display, and a planner that starts from the
     # small tables sorts the whole large one.
-    list_select_related: bool | list[str] | tuple[str, ...] = ()
+    list_select_related: ClassVar[bool | list[str] | tuple[str, ...]] = ()
     sortable_by = ()
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
