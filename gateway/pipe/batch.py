@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import GatewayError, LimitReached
+from gateway.errors import GatewayError, LimitReached, ProviderLimited
 from gateway.pipe.driving import acomplete
 from gateway.pipe.exchange import Terms
 from gateway.pipe.surroundings import Surroundings
@@ -45,6 +45,7 @@ class Batch:
 
 
 Outcome = Answer | GatewayError
+LIMITS = (LimitReached, ProviderLimited)
 
 
 def complete_many(requests: Sequence[Request], batch: Batch) -> list[Outcome]:
@@ -92,10 +93,9 @@ async def _patiently(request: Request, number: int, batch: Batch, until: float) 
             terms = Terms(seconds=left, request_id=f"{batch.request_id}-{number}-{attempt}")
         try:
             return await acomplete(request, terms, batch.around)
-        except LimitReached as error:
-            if error.retry_after is None or loop.time() + error.retry_after >= until:
-                return error
-            await asyncio.sleep(error.retry_after)
         except GatewayError as error:
-            return error
+            after = error.retry_after if isinstance(error, LIMITS) else None
+            if after is None or loop.time() + after >= until:
+                return error
+            await asyncio.sleep(after)
     return LimitReached("the time of the task was over before a limit let the call pass")

@@ -10,6 +10,8 @@ from gateway.errors import KeyMissing, ProviderFailed, ProviderLimited, Provider
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 8.0
+LONGEST_WAIT_S = 20.0
+"""A provider that asks for more is not waited for: the caller is told when to come back."""
 FINAL = (KeyMissing, ProviderRefused, Unavailable)
 
 
@@ -30,6 +32,6 @@ class Attempts:
             raise error
         backoff = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (self.failed - 1))
         pause = max(error.retry_after or 0.0, backoff * random.uniform(0.5, 1.0))
-        if time.monotonic() + pause >= self.until:
+        if pause > LONGEST_WAIT_S or time.monotonic() + pause >= self.until:
             raise error
         return pause

@@ -4,50 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from decimal import Decimal
 
-import pytest
-from django.db import connection, connections
-
-from ansf_platform.settings import SQLITE_OPTIONS
 from gateway.breaker import Rules
 from gateway.errors import BudgetExhausted, GatewayError, LimitReached
 from gateway.models import Budget, BudgetPeriod, LedgerEntry
-from gateway.pipe import Terms, acomplete, astream, threads
+from gateway.pipe import Terms, acomplete, astream
 from gateway.providers.connections import close_async
 from gateway.request import HitLevel
 from ratelimit import policies
 from ratelimit.models import Policy
 from ratelimit.subject import Subject
-from tests.databases import in_threads, pointed_at
+from tests.databases import in_threads
+from tests.gateway.calls.threaded import db, threads_of_its_own
 from tests.gateway.server import Turn, cut, failing, limited, said_to
 
+__all__ = ["db", "threads_of_its_own"]
 HOT = {"temperature": 1.0}
-
-
-@pytest.fixture
-def db(django_db_setup, django_db_blocker, tmp_path):
-    """A copy of the migrated database, which threads can reach."""
-    config = {"ENGINE": "ansf_platform.sqlite", "NAME": str(tmp_path / "rows.sqlite3")}
-    with django_db_blocker.unblock():
-        connection.ensure_connection()
-        with sqlite3.connect(config["NAME"]) as target:
-            connection.connection.backup(target)
-        target.close()
-        with pointed_at(config | {"OPTIONS": SQLITE_OPTIONS}):
-            yield
-
-
-@pytest.fixture(autouse=True)
-def threads_of_its_own(db):
-    """The pipe's threads keep a connection; here it ends with the test's database."""
-    yield
-    pool = threads._pool()
-    for _ in range(threads.THREADS):
-        pool.submit(connections.close_all)
-    pool.shutdown()
-    threads._pool.cache_clear()
 
 
 def run(*calls):

@@ -1,0 +1,36 @@
+"""A database that threads can reach, for tests of many calls at once."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from django.db import connection, connections
+
+from ansf_platform.settings import SQLITE_OPTIONS
+from gateway.pipe import threads
+from tests.databases import pointed_at
+
+
+@pytest.fixture
+def db(django_db_setup, django_db_blocker, tmp_path):
+    """A copy of the migrated database in a file."""
+    config = {"ENGINE": "ansf_platform.sqlite", "NAME": str(tmp_path / "rows.sqlite3")}
+    with django_db_blocker.unblock():
+        connection.ensure_connection()
+        target = sqlite3.connect(config["NAME"])
+        connection.connection.backup(target)
+        target.close()
+        with pointed_at(config | {"OPTIONS": SQLITE_OPTIONS}):
+            yield
+
+
+@pytest.fixture(autouse=True)
+def threads_of_its_own(db):
+    """The pipe's threads keep a connection; here it ends with the test's database."""
+    yield
+    pool = threads._pool()
+    for _ in range(threads.THREADS):
+        pool.submit(connections.close_all)
+    pool.shutdown()
+    threads._pool.cache_clear()
