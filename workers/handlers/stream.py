@@ -55,8 +55,9 @@ def window_batch(plan: dict[str, Any], chunks: list[dict[str, Any]]) -> dict[str
         watched = [plans.Watched(text) for text in asked.formulas]
         taken = [_chunk(told) for told in chunks]
         _check_size(taken)
-        tenant = tenant_of_task()
-        namespace = namespaces.named(tenant, asked.namespace) if asked.namespace else None
+        namespace = None
+        if asked.namespace:
+            namespace = namespaces.named(tenant_of_task(), asked.namespace)
         found = list(_judged(Judge(asked, namespace), taken))
         formulas = [formula_values(watched, chunk) for chunk in taken]
     except (KeyError, TypeError, ValueError, PatternError) as error:

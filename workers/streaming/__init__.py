@@ -24,7 +24,8 @@ What an anomaly is
   among the others (see `knowing`).
 * ``violated``: a formula's robustness falls below zero; told where it begins and where it ends.
 * ``unexpected``: a sample of the window's last step lies outside the interval that Holt-Winters
-  gave for it from the samples before; of windows that follow their past one in a thousand does.
+  gave for it from the samples before. Of windows that follow their past about one in a thousand
+  does; one in two hundred where a window holds two seasons only.
 
 A *verdict* is one line about a window, or about a formula that began to hold or to be violated.
 *Latency* is the time from the moment a sample's line was read to the moment when every verdict
