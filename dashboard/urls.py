@@ -6,7 +6,7 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from dashboard import limits, views
+from dashboard import gateway, limits, views
 
 FAVICON = "dashboard/favicon.svg"
 
@@ -27,5 +27,7 @@ urlpatterns = [
     path("limits/<int:policy_id>/", limits.policy_page, name="limits-policy"),
     path("limits/<int:policy_id>/board", limits.policy_board, name="limits-policy-board"),
     path("limits/<int:policy_id>/answer", limits.answer, name="limits-answer"),
+    path("gateway/", gateway.page, name="gateway-page"),
+    path("gateway/board", gateway.board, name="gateway-board"),
     path("favicon.ico", Favicon.as_view(), name="favicon"),
 ]

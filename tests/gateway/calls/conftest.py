@@ -123,4 +123,5 @@ def gateway(db, tenant, valkey, server, monkeypatch):
     made = Gateway(tenant, valkey.url, server)
     yield made
     made.around.limiter.close()
+    made.around.cache.connection.close()
     made.client.close()

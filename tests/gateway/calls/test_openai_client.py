@@ -46,12 +46,19 @@ class Site:
 
     def __init__(self, url, secrets, manage):
         self.url, self.secrets, self._manage = url, secrets, manage
+        self._clients = {}
 
-    def client(self, which="call", **options):
-        secret = self.secrets.get(which, which)
-        return openai.OpenAI(
-            base_url=f"{self.url}/v1", api_key=secret, max_retries=0, timeout=30, **options
-        )
+    def client(self, which="call"):
+        if which not in self._clients:
+            key = self.secrets.get(which, which)
+            self._clients[which] = openai.OpenAI(
+                base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=30
+            )
+        return self._clients[which]
+
+    def close(self):
+        for client in self._clients.values():
+            client.close()
 
     def post(self, body, path="chat/completions", **headers):
         headers = {"Authorization": f"Bearer {self.secrets['call']}",
@@ -100,10 +107,12 @@ def site(model_server, valkey, tmp_path_factory):
         try:
             url = f"http://127.0.0.1:{port}"
             until_served(url, server)
-            yield Site(
+            found = Site(
                 url, json.loads(told.splitlines()[-1]),
                 lambda code: run("shell", "-v0", "-c", code).splitlines()[-1],
             )  # fmt: skip
+            yield found
+            found.close()
         finally:
             server.terminate()
             server.wait(PATIENCE_S)

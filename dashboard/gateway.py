@@ -1,0 +1,115 @@
+"""The page of the gateway: what the cache answers, what calls cost, which providers are well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from http import HTTPStatus
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render, resolve_url
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from ansf_platform.accounts.models import Tenant
+from dashboard.access import choices_of, tenant_of
+from dashboard.views import fresh
+from gateway import catalogue, costs, spending
+from gateway.breaker import Mode
+from gateway.breaker.shared import Seen
+from gateway.cache.connection import Away
+from gateway.cache.keys import Partition
+from gateway.cache.statistics import Statistics, statistics
+from gateway.costs import Report
+from gateway.pipe import surroundings
+from gateway.spending import Level
+from gateway.strictness import THRESHOLDS, Strictness
+
+HOURS = 24
+DAYS = 30
+MOST_SHOWN = 50  # models, providers and budgets each; the admin and the command have the rest
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayBoard:
+    """All that the page shows, at one moment."""
+
+    tenant: Tenant
+    now: datetime
+    since: date
+    cache: Statistics | None
+    """None: Redis does not answer."""
+    threshold: float
+    """Of the tenant's default policy."""
+    strictness: str
+    breakers: Sequence[Seen]
+    costs: Report
+    budgets: Sequence[Level]
+
+    @property
+    def open(self) -> list[Seen]:
+        """Providers that are not called, or only tried."""
+        return [seen for seen in self.breakers if seen.mode is not Mode.CLOSED]
+
+    @property
+    def hits(self) -> list[tuple[str, int]]:
+        """How many requests each level answered, and how many went to a model."""
+        if self.cache is None:
+            return []
+        return [*self.cache.hits.items(), ("model", self.cache.misses)]
+
+    @property
+    def summary(self) -> str:
+        """One sentence for those who listen to the page."""
+        rest = f"{len(self.open)} providers rest" if self.open else "all providers are well"
+        rate = self.cache.hit_rate if self.cache else None
+        hits = "no calls yet" if rate is None else f"{rate:.0%} of the calls hit"
+        return f"{hits}; {rest}"
+
+
+@require_safe
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    """The whole page."""
+    found = _board(request)
+    context = {"board": found, "tenant": found.tenant, "choices": choices_of(request)}
+    return fresh(render(request, "dashboard/gateway/page.html", context))
+
+
+@require_safe
+def board(request: HttpRequest) -> HttpResponse:
+    """Its live region."""
+    if not request.user.is_authenticated:
+        told = HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+        told["HX-Redirect"] = resolve_url("gateway-page")
+        return told
+    return fresh(render(request, "dashboard/gateway/board.html", {"board": _board(request)}))
+
+
+def _board(request: HttpRequest) -> GatewayBoard:
+    tenant, now = tenant_of(request), timezone.now()
+    since = now.date() - timedelta(days=DAYS - 1)
+    view = catalogue.view()
+    strictness = Strictness(view.policy(tenant.pk).strictness)
+    names = sorted({row.provider.name for row in view.models_of(tenant.pk)})[:MOST_SHOWN]
+    around = surroundings()
+    return GatewayBoard(
+        tenant=tenant,
+        now=now,
+        since=since,
+        cache=_cache(tenant),
+        threshold=THRESHOLDS[strictness],
+        strictness=strictness.value,
+        breakers=around.breakers.show(names),
+        costs=costs.report(tenant, "model", since),
+        budgets=spending.levels(tenant.pk)[:MOST_SHOWN],
+    )
+
+
+def _cache(tenant: Tenant) -> Statistics | None:
+    try:
+        return statistics(surroundings().cache.connection, Partition(str(tenant.pk)), HOURS)
+    except Away:
+        return None
