@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -34,6 +34,9 @@ from gateway.spending import after, midnight, period_of, starts
 logger = logging.getLogger(__name__)
 
 FREE = 0
+
+Periods = Sequence[tuple[Budget, int | None]]
+"""Budgets with the ids of their period's row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,18 @@ def reserve(payer: Payer, request_id: str, amount: int, at: datetime | None = No
         return
     at = at or timezone.now()
     periods = [(budget, period_of(budget, at)) for budget in hard]
-    with transaction.atomic():
-        cancel(payer.tenant_id, request_id)
-        held = [pk for budget, pk in periods if pk and _held(budget, pk, amount, at)]
+    try:
+        with transaction.atomic():
+            _hold(payer, request_id, periods, amount, at)
+    except (IntegrityError, BudgetExhausted):  # what it holds already is looked for only now
+        with transaction.atomic():
+            cancel(payer.tenant_id, request_id)
+            _hold(payer, request_id, periods, amount, at)
+
+
+def _hold(payer: Payer, request_id: str, periods: Periods, amount: int, at: datetime) -> None:
+    held = [pk for budget, pk in periods if pk and _held(budget, pk, amount, at)]
+    if held:
         BudgetHold.objects.bulk_create(
             BudgetHold(
                 period_id=pk, tenant_id=payer.tenant_id, request_id=request_id, amount=amount, at=at
@@ -162,6 +174,8 @@ def _warnings(budgets: Sequence[Budget], entry: LedgerEntry) -> tuple[str, ...]:
         if row.spent >= (soft[row.pk].soft or 0)
     ]
     for row, budget in reached:
+        if row.warned_at is not None:
+            continue
         first = BudgetPeriod.objects.filter(pk=row.pk, warned_at=None).update(warned_at=entry.at)
         if first:
             told = f"{dollars(row.spent)} of {dollars(budget.soft or 0)}"
