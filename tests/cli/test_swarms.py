@@ -160,7 +160,9 @@ def test_the_example_declares_six_swarms_of_32_agents(manage, tenant):
         "testing": 6,
     }
     assert set(TaskDefinition.objects.values_list("name", flat=True)) == {
-        *("attractor.analyze", "dtw.nearest", "features.embed", "http.fetch")
+        *("attractor.analyze", "dtw.nearest", "features.embed", "http.fetch"),
+        *("attractor.analyze_each", "dtw.nearest_each", "forecast.each", "logic.check_each"),
+        *("patterns.search_each", "stream.window_batch"),
     }
 
 

@@ -339,7 +339,7 @@ def test_whoever_must_not_wait_loses_windows_while_enough_tasks_are_under_way(
 
 def test_swarms_need_a_definition(fails, recording, tenant):
     said = fails(2, "stream", recording("{}"), "--formula", "p")
-    assert "examples/swarms.yaml" in said
+    assert "definition create stream.window_batch" in said
 
 
 # --- too much

@@ -172,8 +172,8 @@ class Command(console.Command):
             selectors.last_definition(tenant, definition)
         except NotFound as error:
             raise Usage(
-                f"{error}: `swarm apply examples/swarms.yaml` defines {afar.DEFINITION}; or judge "
-                "in this process with --local"
+                f"{error}: `definition create {afar.DEFINITION}` makes one; or judge in this "
+                "process with --local"
             ) from error
         terms = afar.Terms(
             tenant=tenant, target=options["latency_ms"] / 1000, definition=definition,
