@@ -42,6 +42,8 @@ TARGETS = (
     Target("compress", "saved_percent", 30, "at_least"),
     Target("compress", "protected_kept_percent", 100, "at_least"),
     Target("compress", "ms_per_1000_tokens", 2, "at_most"),
+    Target("gateway", "overhead_task_p95_ms", 5, "at_most"),
+    Target("gateway", "overhead_http_p95_ms", 5, "at_most"),
     Target("routing", "apgr", 0.62, "at_least"),
     Target("routing", "ms_per_decision", 1, "at_most"),
     Target("bus", "messages_per_s", 10_000, "at_least"),

@@ -194,11 +194,17 @@ async def astream(
 async def _opened(request: Request, terms: Terms | None, around: Surroundings | None) -> _Driven:
     def opened() -> _Driven:
         x = open_exchange(request, terms, around)
-        return _Driven(x, flow(x))
+        driven = _Driven(x, flow(x))
+        driven.begin()
+        return driven
 
-    driven = await in_thread(opened)
-    await _advanced(driven, driven.begin)
-    return driven
+    working = asyncio.ensure_future(in_thread(opened))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await _aabandon(await working, None)
+        raise
 
 
 async def _apause(driven: _Driven) -> None:

@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
+import redis
 
+from ansf_platform.accounts import tokens
+from ansf_platform.accounts.models import Tenant
 from ansf_platform.services.ports import free_port
+from gateway.models import LanguageModel, Provider
 from gateway.openai_api.bodies import MOST_BYTES
-from tests.gateway.server import KEY, Turn, cut, failing, limited, said_to
+from tests.gateway.calls.threaded import database_in
+from tests.gateway.server import KEY, PRICES, Turn, cut, failing, limited, said_to
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0
-PREPARE = """
-import json, sys
-from ansf_platform.accounts import tokens
-from ansf_platform.accounts.models import Tenant
-from gateway.models import LanguageModel, Provider
-from tests.gateway.server import PRICES
-tenant, _ = Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})
-closed = Tenant.objects.create(slug="closed", name="Closed", enabled=False)
-main = Provider.objects.create(name="main", base_url="URL", key_env="TEST_MODEL_KEY", retries=1)
-keyless = Provider.objects.create(name="keyless", base_url="URL", key_env="TEST_NO_SUCH_KEY")
-prices = {"input_price": PRICES.input, "output_price": PRICES.output, "quality": 0.9,
-          "cached_price": PRICES.cached, "upstream": "gpt-4o-mini", "supports_tools": True}
-LanguageModel.objects.create(name="small", provider=main, **prices)
-LanguageModel.objects.create(name="keyless", provider=keyless, **{**prices, "quality": 0.1})
-print(json.dumps({
-    "call": tokens.issue(tenant, "call", ["gateway:call"])[1],
-    "read": tokens.issue(tenant, "read", ["tasks:read"])[1],
-    "closed": tokens.issue(closed, "closed", ["gateway:call"])[1],
-}))
-"""
+REDIS = 12
+
+
+def prepare(url):
+    """Models and tokens; the tokens' secrets."""
+    tenant, _ = Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})
+    closed = Tenant.objects.create(slug="closed", name="Closed", enabled=False)
+    columns = {"base_url": url, "retries": 1}
+    main = Provider.objects.create(name="main", key_env="TEST_MODEL_KEY", **columns)
+    keyless = Provider.objects.create(name="keyless", key_env="TEST_NO_SUCH_KEY", **columns)
+    prices = {
+        "input_price": PRICES.input,
+        "output_price": PRICES.output,
+        "cached_price": PRICES.cached,
+        "upstream": "gpt-4o-mini",
+        "supports_tools": True,
+    }
+    LanguageModel.objects.create(name="small", provider=main, quality=0.9, **prices)
+    LanguageModel.objects.create(name="keyless", provider=keyless, quality=0.1, **prices)
+    return {
+        "call": tokens.issue(tenant, "call", ["gateway:call"])[1],
+        "read": tokens.issue(tenant, "read", ["tasks:read"])[1],
+        "closed": tokens.issue(closed, "closed", ["gateway:call"])[1],
+    }
 
 
 class Site:
     """Our server, its tokens, and what its ledger says."""
 
-    def __init__(self, url, secrets, manage):
-        self.url, self.secrets, self._manage = url, secrets, manage
+    def __init__(self, url, secrets, database):
+        self.url, self.secrets, self._database = url, secrets, database
         self._clients = {}
 
     def client(self, which="call"):
@@ -68,35 +78,27 @@ class Site:
     @property
     def ledger(self):
         """(entries, nano-dollars)"""
-        told = self._manage(
-            "from gateway.models import LedgerEntry as L; from django.db.models import Sum; "
-            "print(L.objects.count(), L.objects.aggregate(s=Sum('cost'))['s'] or 0)"
-        )
-        return tuple(map(int, told.split()))
+        with closing(sqlite3.connect(self._database)) as rows:
+            told = rows.execute("SELECT count(*), sum(cost) FROM gateway_ledgerentry")
+            return told.fetchone()
 
 
 @pytest.fixture(scope="module")
-def site(model_server, valkey, tmp_path_factory):
+def site(model_server, valkey, tmp_path_factory, django_db_setup, django_db_blocker):
     state = tmp_path_factory.mktemp("served")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment = {
         **kept,
         "ANSF_STATE_DIR": str(state),
         "DEBUG": "1",
-        "REDIS_URL": valkey.database_url(12),
+        "REDIS_URL": valkey.database_url(REDIS),
         "TEST_MODEL_KEY": KEY,
         "PYTHONPATH": str(ROOT),
     }
 
-    def run(*words):
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT, env=environment, check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        return done.stdout
-
-    run("migrate", "-v0")
-    told = run("shell", "-v0", "-c", PREPARE.replace("URL", model_server.url))
+    database = state / "ansf.sqlite3"
+    with django_db_blocker.unblock(), database_in(database):
+        secrets = prepare(model_server.url)
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "ansf_platform.asgi:application", "--port"]
     with (state / "server.log").open("w") as log:
@@ -107,15 +109,20 @@ def site(model_server, valkey, tmp_path_factory):
         try:
             url = f"http://127.0.0.1:{port}"
             until_served(url, server)
-            found = Site(
-                url, json.loads(told.splitlines()[-1]),
-                lambda code: run("shell", "-v0", "-c", code).splitlines()[-1],
-            )  # fmt: skip
+            found = Site(url, secrets, database)
             yield found
             found.close()
         finally:
             server.terminate()
             server.wait(PATIENCE_S)
+
+
+@pytest.fixture(autouse=True)
+def closed_breakers(valkey):
+    """What one test did to a provider is not held against it in the next."""
+    with redis.Redis.from_url(valkey.database_url(REDIS)) as client:
+        for key in client.scan_iter("ansf:breaker:*"):
+            client.delete(key)
 
 
 def until_served(url, server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 
 import pytest
 from django.db import connection, connections
@@ -12,17 +13,23 @@ from gateway.pipe import threads
 from tests.databases import pointed_at
 
 
+@contextmanager
+def database_in(path):
+    """A copy of the migrated database in a file, as the default one for the block."""
+    config = {"ENGINE": "ansf_platform.sqlite", "NAME": str(path), "OPTIONS": SQLITE_OPTIONS}
+    connection.ensure_connection()
+    target = sqlite3.connect(path)
+    connection.connection.backup(target)
+    target.close()
+    with pointed_at(config):
+        yield
+
+
 @pytest.fixture
 def db(django_db_setup, django_db_blocker, tmp_path):
-    """A copy of the migrated database in a file."""
-    config = {"ENGINE": "ansf_platform.sqlite", "NAME": str(tmp_path / "rows.sqlite3")}
-    with django_db_blocker.unblock():
-        connection.ensure_connection()
-        target = sqlite3.connect(config["NAME"])
-        connection.connection.backup(target)
-        target.close()
-        with pointed_at(config | {"OPTIONS": SQLITE_OPTIONS}):
-            yield
+    """A database that threads can reach."""
+    with django_db_blocker.unblock(), database_in(tmp_path / "rows.sqlite3"):
+        yield
 
 
 @pytest.fixture(autouse=True)
