@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from coordination import definitions
 from coordination.models import Attempt
+from patterns import memory, namespaces
+from patterns.memory import NewPattern
 from tests.coordination.steps import dispatch, get, ready
 from tests.databases import _postgres_config, _pristine_sqlite, db
+from tests.workers.streams import wave
 from workers import executor, limits
 from workers.node import register
 
@@ -67,3 +71,14 @@ def execute(bind, envelope):
         return get(task), Attempt.objects.filter(task_id=task).order_by("fence").last()
 
     return run
+
+
+@pytest.fixture
+def known(tenant, settings, tmp_path):
+    """A namespace that knows 40 windows of waves."""
+    settings.STATE_DIR = tmp_path / "state"
+    columns = {"slug": "waves", "encoder": "minirocket-384", "dedup_threshold": None}
+    namespace = namespaces.create(tenant, columns)
+    values = np.array([one["value"] for one in wave(32 * 40, seed=2)]).reshape(40, 32)
+    memory.add_many(namespace, [NewPattern(series=v, metadata={"n": 1}) for v in values])
+    return namespace

@@ -1,9 +1,8 @@
-"""``manage.py stream`` as a user meets it: files and pipes, this process and tasks, Ctrl-C."""
+"""``manage.py stream`` as a user meets it: files and pipes, this process, Ctrl-C."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import signal
@@ -11,46 +10,21 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from ansf_platform.screen import Screen
-from coordination.models import Status, Task
-from patterns import memory, namespaces
-from patterns.memory import NewPattern
+from patterns import namespaces
 from tests.architecture.sources import ROOT
 from tests.cli.conftest import fails, manage
-from workers.handlers.stream import window_batch
-from workers.streaming import afar, knowing
-from workers.streaming.feed import Interruption
+from tests.workers.streams import FORMULA, SIZES, Arrivals, Strings, judged, lines_of, ndjson, wave
+from workers.streaming import knowing
 from workers.streaming.here import Here
 from workers.streaming.plan import Plan, Watched
-from workers.streaming.report import Report
-from workers.streaming.session import Pace, Session
 from workers.streaming.shedding import Shedder
 from workers.streaming.sources import Sources
 from workers.streaming.windows import Found, Judge
 
 __all__ = ["fails", "manage"]
-
-FORMULA = "always[0:5](value < 4)"
-SIZES = ("--window", "32", "--step", "16")
-
-
-def wave(count, leap=range(0), source="pump", seed=1):
-    rng = random.Random(seed)
-    return [
-        {
-            "t": n / 10,
-            "source": source,
-            "value": math.sin(n / 3) + 0.05 * rng.gauss(0, 1) + 50 * (n in leap),
-        }
-        for n in range(count)
-    ]
-
-
-def ndjson(records):
-    return "".join(f"{json.dumps(one)}\n" for one in records)
 
 
 @pytest.fixture
@@ -63,13 +37,6 @@ def recording(tmp_path):
         return path
 
     return write
-
-
-def lines_of(said):
-    assert said.code == 0, said.err
-    *verdicts, summary = [json.loads(line) for line in said.out.splitlines()]
-    assert summary["kind"] == "summary"
-    return verdicts, summary
 
 
 # --- this process
@@ -161,18 +128,7 @@ def test_a_formula_nobody_has_the_signals_of_is_told(manage, recording):
     assert "no source has the signals of load < 1" in said.err
 
 
-# --- pattern memory
-@pytest.fixture
-def known(tenant, settings, tmp_path):
-    """A namespace that knows 40 windows of waves."""
-    settings.STATE_DIR = tmp_path / "state"
-    columns = {"slug": "waves", "encoder": "minirocket-384", "dedup_threshold": None}
-    namespace = namespaces.create(tenant, columns)
-    values = np.array([one["value"] for one in wave(32 * 40, seed=2)]).reshape(40, 32)
-    memory.add_many(namespace, [NewPattern(series=v, metadata={"n": 1}) for v in values])
-    return namespace
-
-
+# --- pattern memory and tasks
 def test_windows_unlike_all_known_patterns_are_unknown(manage, recording, known):
     records = wave(320)
     rng = random.Random(3)
@@ -207,134 +163,6 @@ def test_a_namespace_that_is_missing_or_takes_vectors_is_refused(fails, recordin
     path = recording("{}")
     assert "no namespace" in fails(2, "stream", path, "--local", "--namespace", "absent")
     assert "no encoder" in fails(2, "stream", path, "--local", "--namespace", "raw")
-
-
-# --- tasks
-def carried_out(sent, envelope):
-    """Run what was submitted, as a worker would."""
-    ids = [one.task_id for one in sent if one.task_id is not None]
-    for ready in Task.objects.filter(pk__in=ids, status=Status.READY):
-        envelope(ready.pk)
-
-
-class Strings:
-    """What a report writes."""
-
-    def __init__(self, plan, **options):
-        self.text = []
-        screen = Screen(sys.stdout, sys.stderr)
-        self.report = Report(plan, screen, self.text.append, target=10.0, **options)
-
-    @property
-    def lines(self):
-        return [json.loads(line) for line in "".join(self.text).splitlines()]
-
-
-class Arrivals:
-    """A feed of bytes with the seconds ago when each was read."""
-
-    def __init__(self, *reads):
-        now = time.monotonic()
-        self.reads = [(now - ago, text.encode()) for ago, text in reads]
-
-    def read(self, size, seconds):
-        return self.reads.pop(0) if self.reads else (time.monotonic(), b"")
-
-    def close(self):
-        pass
-
-
-def judged(plan, path, feed, context=0, **pace):
-    strings = Strings(plan)
-    sources = Sources(plan, path.watchers.watched, context)
-    with Interruption() as interruption:
-        Session(feed, sources, path, strings.report, Pace(10.0, 0.0, **pace)).run(interruption)
-    strings.report.summary(path.watchers.judged, sources.count, interrupted=False)
-    return strings.lines
-
-
-def bare(lines):
-    """Verdicts without what depends on time, in one order."""
-    kept = [
-        {key: value for key, value in line.items() if key != "latency_ms"}
-        for line in lines if line["kind"] in {"window", "formula"}
-    ]  # fmt: skip
-    return sorted(kept, key=lambda line: (line["source"], line["kind"], json.dumps(line)))
-
-
-def test_tasks_and_this_process_give_the_same_verdicts(known, bind, envelope, monkeypatch, tenant):
-    formulas = (FORMULA, "once(value > 5)", "G[0,3] O[0,4] value > -2")
-    plan = Plan(length=32, step=16, namespace="waves", least=0.7, period=1, formulas=formulas)
-    watched = [Watched(text) for text in formulas]
-    records = [
-        one for pair in zip(wave(200, range(90, 99)), wave(200, source="b"), strict=True)
-        for one in pair
-    ]  # fmt: skip
-    feed = [(0.0, ndjson(records[at : at + 70])) for at in range(0, 400, 70)]
-    bind(window_batch)
-    way = afar.Afar(
-        plan, watched, afar.Terms(tenant=tenant, target=10.0, definition="stream.window_batch")
-    )
-    # Nobody else works here: tasks are carried out whenever the stream waits for them.
-    monkeypatch.setattr(afar.time, "sleep", lambda _: carried_out(way._sent, envelope))
-
-    over_tasks = judged(plan, way, Arrivals(*feed), 60, steady=True, batch=100)
-    here = judged(plan, Here(plan, Judge(plan, known), watched), Arrivals(*feed))
-
-    assert bare(over_tasks) == bare(here)
-    assert {line.get("verdict") for line in here} >= {"anomaly", "violated", "holds", "ok"}
-    assert over_tasks[-1]["dropped"] == {}
-    assert Task.objects.filter(status=Status.SUCCEEDED).count() > 1
-
-
-def test_a_task_that_fails_loses_its_windows_and_no_formula(bind, envelope, monkeypatch, tenant):
-    plan = Plan(length=32, step=16, period=1, formulas=(FORMULA,))
-    bind(window_batch, max_attempts=1)
-    way = afar.Afar(plan, [Watched(FORMULA)], afar.Terms(tenant=tenant, target=10.0))
-    monkeypatch.setattr(way, "_plan", Plan(length=32, step=16, period=1, formulas=("no_such(",)))
-    monkeypatch.setattr(afar.time, "sleep", lambda _: carried_out(way._sent, envelope))
-
-    *lines, summary = judged(plan, way, Arrivals((0.0, ndjson(wave(64, range(40, 50))))), 10)
-
-    assert [line["verdict"] for line in lines if line["kind"] == "formula"] == [
-        "holds", "violated", "holds",
-    ]  # fmt: skip
-    assert summary["dropped"] == {"failed": 3}
-    assert {"kind": "dropped", "failed": 3} in lines
-
-
-def test_a_writer_waits_while_enough_tasks_are_under_way(bind, tenant, monkeypatch):
-    plan = Plan(length=32, step=16, period=1)
-    bind(window_batch)
-    terms = afar.Terms(tenant=tenant, target=10.0, in_flight=2, patience=0.2)
-    way = afar.Afar(plan, [], terms)
-    feed = Arrivals(*[(0.0, ndjson(wave(32, source=f"s{n}"))) for n in range(10)])
-
-    with pytest.raises(afar.Unavailable, match="is a worker running"):
-        judged(plan, way, feed, batch=32)
-
-    assert len(feed.reads) == 8
-    assert way.abandon() == 2
-    assert set(Task.objects.values_list("status", flat=True)) == {Status.CANCELLED}
-
-
-def test_whoever_must_not_wait_loses_windows_while_enough_tasks_are_under_way(
-    bind, tenant, monkeypatch, envelope
-):
-    plan = Plan(length=32, step=16, period=1, formulas=("once(value > 9)",))
-    bind(window_batch)
-    terms = afar.Terms(tenant=tenant, target=10.0, in_flight=2)
-    way = afar.Afar(plan, [Watched("once(value > 9)")], terms)
-    feed = Arrivals(*[(0.0, ndjson(wave(32, source=f"s{n}"))) for n in range(6)])
-    monkeypatch.setattr(
-        afar.time, "sleep", lambda _: feed.reads or carried_out(way._sent, envelope)
-    )
-
-    *_, summary = judged(plan, way, feed, batch=32, drop=True)
-
-    assert (summary["samples"], summary["windows"]) == (192, 2)
-    assert summary["dropped"] == {"forecast": 4}
-    assert summary["formula_values"] == 192
 
 
 def test_swarms_need_a_definition(fails, recording, tenant):

@@ -198,10 +198,7 @@ def _context(watched: Watched, options: dict[str, Any]) -> int:
 def _opened(path: str) -> Iterator[int]:
     """The descriptor to read from. Raises Usage."""
     try:
-        if path == "-":
-            yield sys.stdin.fileno()
-            return
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.dup(sys.stdin.fileno()) if path == "-" else os.open(path, os.O_RDONLY)
     except OSError as error:
         raise Usage(f"cannot read {path}: {error.strerror or error}") from error
     try:
