@@ -56,6 +56,23 @@ def test_tasks_and_this_process_give_the_same_verdicts(known, bind, envelope, mo
     assert Task.objects.filter(status=Status.SUCCEEDED).count() > 1
 
 
+def test_a_batch_that_no_task_could_carry_becomes_several(bind, envelope, monkeypatch, tenant):
+    plan = Plan(length=32, step=16, period=1)
+    records = [one for n in range(6) for one in wave(20 + 7 * n, source=f"s{n}", seed=n)]
+    feed = [(0.0, ndjson(records[at : at + 25])) for at in range(0, len(records), 25)]
+    bind(window_batch)
+    monkeypatch.setattr(afar, "MAX_NUMBERS", 60)
+    way = afar.Afar(plan, [], afar.Terms(tenant=tenant, target=10.0))
+    monkeypatch.setattr(afar.time, "sleep", lambda _: carried_out(way._sent, envelope))
+
+    over_tasks = judged(plan, way, Arrivals(*feed), steady=True, batch=1000)
+    here = judged(plan, Here(plan, Judge(plan, None), []), Arrivals(*feed))
+
+    assert bare(over_tasks) == bare(here) != []
+    assert over_tasks[-1]["samples"] == len(records)
+    assert Task.objects.count() == 4  # two sources have no whole window
+
+
 def test_a_task_that_fails_loses_its_windows_and_no_formula(bind, envelope, monkeypatch, tenant):
     plan = Plan(length=32, step=16, period=1, formulas=(FORMULA,))
     bind(window_batch, max_attempts=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,8 @@ DEFINITION = "stream.window_batch"
 IN_FLIGHT = 8
 PATIENCE_S = 60.0
 LOOK_EVERY_S = 0.004
+MAX_NUMBERS = 200_000
+"""That a task is sent: some 2 MB of JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,7 @@ class Afar:
         self._travelling = [one for one in watched if one.travels]
         self._plan = replace(plan, formulas=tuple(one.text for one in self._travelling))
         self._names = {name for one in self._travelling for name in one.names}
-        self._context = max(
-            [plan.length - 1] * plan.windowed + [one.context or 0 for one in self._travelling],
-            default=0,
-        )
+        self._context = max((one.context or 0 for one in self._travelling), default=0)
         self._sent: deque[_Sent] = deque()
         self._ended: set[UUID] = set()
         self._heard = time.monotonic()
@@ -84,10 +83,15 @@ class Afar:
     def offer(self, batch: Batch, spent: float) -> None:
         if not self._sent:
             self._heard = time.monotonic()
-        chunks = [self._payload(chunk) for chunk in batch.chunks]
-        if not self.room or not any(chunk["starts"] or chunk["signals"] for chunk in chunks):
-            self._sent.append(_Sent(batch, None))
-            return
+        room = self.room
+        for piece in _pieces(batch):
+            self._sent.append(_Sent(piece, self._submitted(piece) if room else None))
+
+    def _submitted(self, batch: Batch) -> UUID | None:
+        """The task that judges a batch; None where there is nothing to ask."""
+        chunks = [self._payload(chunk) for chunk in batch.chunks if self._asks(chunk)]
+        if not chunks:
+            return None
         request = TaskRequest(
             definition=self.terms.definition,
             payload={"plan": self._plan.as_dict(), "chunks": chunks},
@@ -95,7 +99,7 @@ class Afar:
         )
         placed = submit_many([request], tenant=self.terms.tenant).submissions[0]
         assert placed is not None  # noqa: S101 - all or nothing
-        self._sent.append(_Sent(batch, placed.task_id))
+        return placed.task_id
 
     def collect(self, seconds: float) -> list[Judged]:
         if not self._sent:
@@ -105,7 +109,8 @@ class Afar:
             time.sleep(LOOK_EVERY_S)
         now = time.monotonic()
         for judged in done:
-            self._settle(now - judged.batch.oldest)
+            if judged.batch.reads:
+                self._settle(now - judged.batch.oldest)
         if done:
             self._heard = now
         elif now - self._heard > self.terms.patience:
@@ -159,11 +164,12 @@ class Afar:
         if not answer:
             why = f"task {task.pk} ended {task.status}: {task.reason or 'see `task show`'}"
             return self._left_out(sent, why)
-        chunks = sent.batch.chunks
-        found = [[Found(**one) for one in told] for told in answer["windows"]]
-        turns = [
-            self._turns(chunk, told) for chunk, told in zip(chunks, answer["formulas"], strict=True)
-        ]
+        answers = zip(answer["windows"], answer["formulas"], strict=True)
+        found, turns = [], []
+        for chunk in sent.batch.chunks:
+            windows, values = next(answers) if self._asks(chunk) else ([], {})
+            found.append([Found(**one) for one in windows])
+            turns.append(self._turns(chunk, values))
         return Judged(sent.batch, found, turns)
 
     def _left_out(self, sent: _Sent, why: str = "") -> Judged:
@@ -185,11 +191,15 @@ class Afar:
                 found += watch.update(chunk)
         return found
 
+    def _asks(self, chunk: Chunk) -> bool:
+        """Whether a task has anything to do with a chunk."""
+        return bool(chunk.starts or self._names & chunk.signals.keys())
+
     def _payload(self, chunk: Chunk) -> dict[str, Any]:
         """What a task is told of a chunk: the signals and samples that it looks at."""
-        size = len(chunk.times)
-        cut = max(0, size - chunk.fresh - self._context)
         names = self._names | ({chunk.window} if chunk.starts else set())
+        needed = max(self._context, self._plan.length - 1 if chunk.starts else 0)
+        cut = max(0, len(chunk.times) - chunk.fresh - needed)
         return {
             "first": chunk.first + cut,
             "fresh": chunk.fresh,
@@ -201,3 +211,17 @@ class Afar:
             "window": chunk.window,
             "starts": [start - cut for start in chunk.starts],
         }
+
+
+def _pieces(batch: Batch) -> Iterator[Batch]:
+    """Batches that a task can carry; the last one tells when the samples were read."""
+    chunks: list[Chunk] = []
+    numbers = 0
+    for chunk in batch.chunks:
+        size = sum(values.size for values in chunk.signals.values())
+        if chunks and numbers + size > MAX_NUMBERS:
+            yield Batch(chunks)
+            chunks, numbers = [], 0
+        chunks.append(chunk)
+        numbers += size
+    yield Batch(chunks, batch.reads)
