@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import schemathesis
 from django.core.handlers.wsgi import WSGIHandler
@@ -29,6 +31,12 @@ OPERATIONS = [
 ]
 
 
+@cache
+def served():
+    """The document as the application gives it; its strategies are made once for all tests."""
+    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())
+
+
 @pytest.fixture
 def schema(api, definition, submitted, monkeypatch):
     """The document, with a real token and rows to hit."""
@@ -38,7 +46,7 @@ def schema(api, definition, submitted, monkeypatch):
     # because Django's test client connects the two again after each of its requests.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
-    loaded = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())
+    loaded = served()
     loaded.config.update(headers=api.headers)
     yield loaded
     for signal in (request_started, request_finished):
