@@ -51,6 +51,13 @@ def accept(**payload):
     return payload
 
 
+def pytest_collection_modifyitems(items):
+    # Tracing lines costs a test half its time again, and on SQLite its twin runs the same ones.
+    for item in items:
+        if getattr(item, "callspec", None) and item.callspec.params.get("db") == "postgresql":
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():

@@ -7,6 +7,9 @@ import pytest
 from tests.oracle.__main__ import AGREEMENTS
 from tests.oracle.agreement import compare, present
 
+# Together: importing and compiling the peers takes most of it.
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+
 
 @pytest.mark.parametrize("agreement", AGREEMENTS, ids=lambda a: f"{a.kernel}-{a.peer}-{a.series}")
 def test_a_kernel_agrees_with_its_peer(agreement):
