@@ -24,6 +24,8 @@ from tests.gateway.calls.threaded import database_in
 from tests.gateway.server import KEY, PRICES, Turn, cut, failing, limited, said_to
 
 ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.django_db  # else nobody makes the database that is copied
+
 PATIENCE_S = 60.0
 REDIS = 12
 
