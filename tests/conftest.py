@@ -29,7 +29,7 @@ from tests.architecture.sources import ROOT
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".ansf" / "kernels"))  # numba is not in yet
 
-pytest_plugins = ["tests.services_fixtures"]
+pytest_plugins = ["tests.services_fixtures", "tests.migrated"]
 
 settings.register_profile(
     "ci",

@@ -17,10 +17,7 @@ from contextlib import contextmanager
 
 import dj_database_url
 import pytest
-from django.core.management import call_command
 from django.db import connection, connections, transaction
-
-from tests import status_guard
 
 THREADS_DEADLINE_S = 60.0
 IN_MEMORY = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
@@ -45,29 +42,18 @@ def pointed_at(config):
         connections["default"] = previous
 
 
-def _migrate() -> None:
-    call_command("migrate", verbosity=0)
-    status_guard.install(connection)
-
-
 @pytest.fixture(scope="session")
-def _pristine_sqlite(django_db_blocker):
+def _pristine_sqlite(migrated_sqlite):
     """A migrated database in memory, copied for each test."""
-    with django_db_blocker.unblock(), pointed_at(IN_MEMORY) as wrapper:
-        _migrate()
-        wrapper.ensure_connection()
-        source, wrapper.connection = wrapper.connection, None
-    yield source
-    source.close()
+    return migrated_sqlite
 
 
 @pytest.fixture(scope="session")
-def _postgres_config(postgres, django_db_blocker):
+def _postgres_config(migrated_postgres, django_db_blocker):
     """A migrated database on the session's cluster: its settings, and how to empty it."""
     # Each package that imports this fixture has one of its own, on the same cluster.
-    config = dj_database_url.parse(postgres.create_database(f"rows_{uuid.uuid4().hex[:8]}"))
+    config = dj_database_url.parse(migrated_postgres(f"rows_{uuid.uuid4().hex[:8]}"))
     with django_db_blocker.unblock(), pointed_at(config):
-        _migrate()
         return config, *_keep_rows()
 
 
