@@ -68,14 +68,19 @@ class Stack:
             self.valkey = self._exits.enter_context(Valkey())
         else:
             self.valkey = self.broker = self._exits.enter_context(Valkey())
-        self.manage("migrate", "--verbosity=0")
+        if not self._sqlite.exists():  # whoever copied a migrated one there saves seconds
+            self.manage("migrate", "--verbosity=0")
+
+    @property
+    def _sqlite(self) -> Path:
+        return self.directory / "ansf.sqlite3"
 
     @property
     def database_url(self) -> str:
         """Where the rows are."""
         if self.postgres is not None:
             return self.postgres.url
-        return f"sqlite:///{self.directory / 'ansf.sqlite3'}"
+        return f"sqlite:///{self._sqlite}"
 
     @property
     def environment(self) -> dict[str, str]:

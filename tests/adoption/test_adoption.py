@@ -40,7 +40,7 @@ def commands():
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
+def shop(tmp_path_factory, migrated_file):
     """The embedded system of somebody who did steps 1 to 4."""
     home = tmp_path_factory.mktemp("shop")
     for language, name in (("python", "shop_tasks.py"), ("yaml", "shop.yaml")):
@@ -48,7 +48,9 @@ def shop(tmp_path_factory):
     (home / "greetings.py").write_text(named("python", "greetings.py"))
     [exported] = re.findall(r"^export ANSF_HANDLERS=(\S+)$", "".join(blocks("sh")), re.MULTILINE)
     extra = {"PYTHONPATH": str(home), "ANSF_HANDLERS": f"{exported},greetings"}
-    with Stack("embedded", tmp_path_factory.mktemp("state"), extra) as stack:
+    state = tmp_path_factory.mktemp("state")
+    migrated_file(state / "ansf.sqlite3")
+    with Stack("embedded", state, extra) as stack:
         [apply] = [words for words in commands() if words[:2] == ["swarm", "apply"]]
         stack.manage(*apply[:2], str(home / apply[2]))
         stack.coordinator()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ TESTED_ELSEWHERE = {"make demo", "make check", "make test"}
 class Reader:
     """Follows a page: writes its files, starts its systems, runs its commands."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, migrate: Callable[[Path], None]) -> None:
         self.directory = directory
+        self.migrate = migrate
         self.state = directory / ".ansf"
         self.port, self.flower_port = free_ports(2)
         self.here = f"127.0.0.1:{self.port}"
@@ -50,6 +52,8 @@ class Reader:
     def _start(self, env: dict[str, str]) -> None:
         if self.up is not None:
             assert self.up.interrupt() == 0
+        elif not (database := self.state / "ansf.sqlite3").exists():
+            self.migrate(database)
         self.up = self._up(**env).start().await_banner()
 
     def _up(self, **env: str) -> Up:
@@ -68,8 +72,8 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path):
-    someone = Reader(tmp_path)
+def reader(tmp_path, migrated_file):
+    someone = Reader(tmp_path, migrated_file)
     yield someone
     someone.end()
 

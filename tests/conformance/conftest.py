@@ -74,13 +74,16 @@ def _start(exits, stack, blocker):
 
 
 @pytest.fixture(scope="session")
-def _stacks(tmp_path_factory, django_db_blocker):
+def _stacks(tmp_path_factory, migrated_file, django_db_blocker):
     """Systems by kind, each started when first asked for."""
     started = {}
 
     def find(kind):
         if kind not in started:
-            stack = Stack(kind, tmp_path_factory.mktemp(kind), EXTRA)
+            directory = tmp_path_factory.mktemp(kind)
+            if kind == "embedded":
+                migrated_file(directory / "ansf.sqlite3")
+            stack = Stack(kind, directory, EXTRA)
             started[kind] = _start(exits, stack, django_db_blocker)
         return started[kind]
 

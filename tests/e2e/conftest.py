@@ -148,9 +148,10 @@ def start_web(stack, port=None, name="web"):
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory):
+def system(tmp_path_factory, migrated_file):
     """Database, broker and rows, without a process of ours."""
     directory = tmp_path_factory.mktemp("site")
+    migrated_file(directory / "ansf.sqlite3")
     extra = {"ANSF_HANDLERS": "benchmarks.handlers", "ANSF_FLOWER_URL": "http://127.0.0.1:5555/"}
     try:
         with Stack("embedded", directory, extra) as stack:
@@ -203,11 +204,10 @@ class DatabaseAndWeb(Stack):
 
 
 @pytest.fixture(scope="session")
-def site_on_postgres(postgres, valkey, tmp_path_factory):
+def site_on_postgres(migrated_postgres, valkey, tmp_path_factory):
     """A web process on PostgreSQL."""
     directory = tmp_path_factory.mktemp("postgres-site")
-    stack = DatabaseAndWeb(directory, postgres.create_database("pages"), valkey)
-    stack.manage("migrate", "--verbosity=0")
+    stack = DatabaseAndWeb(directory, migrated_postgres("pages"), valkey)
     stack.manage("collectstatic", "--noinput", "--verbosity=0")
     yield start_web(stack)
     stack.stop_processes()

@@ -84,8 +84,9 @@ def full(_full_stack, django_db_blocker):
 
 
 @pytest.fixture
-def embedded(tmp_path, django_db_blocker):
+def embedded(tmp_path, migrated_file, django_db_blocker):
     """SQLite and Valkey, with a window that holds more than 500 envelopes."""
+    migrated_file(tmp_path / "ansf.sqlite3")
     extra = {**HANDLERS, "ANSF_WINDOW_PER_SLOT": "300"}
     with ExitStack() as exits:
         stack = _enter(exits, Stack("embedded", tmp_path, extra))

@@ -110,6 +110,7 @@ class Installation:
 
     def __init__(self, directory: Path, **environment: str) -> None:
         kept = {name: value for name, value in os.environ.items() if name not in OURS}
+        self.database = directory / "ansf.sqlite3"
         self.environment = kept | {"ANSF_STATE_DIR": str(directory)} | environment
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -149,3 +150,11 @@ def installation(tmp_path: Path) -> Callable[..., Installation]:
         return Installation(tmp_path / "state", **environment)
 
     return make
+
+
+@pytest.fixture
+def migrated(installation: Callable[..., Installation], migrated_file: Any) -> Installation:
+    """An installation on SQLite whose tables are there."""
+    here = installation()
+    migrated_file(here.database)
+    return here

@@ -177,12 +177,9 @@ def test_a_state_directory_that_cannot_be_made_is_failed(settings, tmp_path):
 
 # --- as processes ---------------------------------------------------------------------------
 @pytest.mark.slow
-def test_doctor_shows_a_line_for_each_and_ends_with_3_when_something_is_wrong(installation):
-    here = installation()
-    here.run("migrate", "-v0")
-
-    plain = here.run("doctor")
-    parsed = here.run("doctor", "--json")
+def test_doctor_shows_a_line_for_each_and_ends_with_3_when_something_is_wrong(migrated):
+    plain = migrated.run("doctor")
+    parsed = migrated.run("doctor", "--json")
 
     assert (plain.returncode, parsed.returncode) == (3, 3)
     told = json.loads(parsed.stdout)
@@ -213,9 +210,8 @@ def test_doctor_without_any_server_says_so_without_a_traceback_or_a_password(ins
 
 
 @pytest.mark.slow
-def test_check_runs_lists_and_applies_with_exit_codes(installation, listener, tmp_path):
-    here = installation()
-    here.run("migrate", "-v0")
+def test_check_runs_lists_and_applies_with_exit_codes(migrated, listener, tmp_path):
+    here = migrated
     good = tmp_path / "good.yaml"
     good.write_text(f"- {{name: port, kind: tcp, target: '{listener.target}'}}")
     bad = tmp_path / "bad.yaml"

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import closing
 
 import pytest
 
 from ansf_platform.services.probes import wait_until
 
 DEADLINE = 20.0  # seconds
-HOLDER = (
-    "from coordination.models import Lease; from django.db.models.functions import Now\n"
-    "lease = Lease.objects.filter(name='watch', expires_at__gt=Now()).first()\n"
-    "print(lease.holder.split(':')[1] if lease else 0)"
-)
-
-
-@contextmanager
-def migrated(installation):
-    here = installation()
-    assert here.run("migrate", "-v0").returncode == 0
-    yield here
+HOLDER = """
+    SELECT holder FROM coordination_lease
+    WHERE name = 'watch' AND expires_at > strftime('%Y-%m-%d %H:%M:%f', 'now')
+"""
 
 
 def checks_of(here):
@@ -38,42 +31,38 @@ PORT = "- {{name: port, kind: tcp, target: '{}', interval: 1, timeout: 1, rise: 
 
 @pytest.mark.slow
 def test_a_watch_process_writes_readings_and_flips_when_a_port_dies_and_ends_on_sigterm(
-    installation, listener
+    migrated, listener
 ):
-    with migrated(installation) as here:
-        applied = here.run("check", "apply", "-", stdin=PORT.format(listener.target))
-        assert applied.returncode == 0, applied.stderr
-        with here.running("manage.py", "watch") as process:
-            assert wait_until(
-                lambda: checks_of(here)["port"]["state"] == "ok", DEADLINE, every_s=0.2
-            )
-            listener.stop()
-            assert wait_until(
-                lambda: checks_of(here)["port"]["state"] == "failed", DEADLINE, every_s=0.2
-            )
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
-            log = process.stderr.read()
+    applied = migrated.run("check", "apply", "-", stdin=PORT.format(listener.target))
+    assert applied.returncode == 0, applied.stderr
+    with migrated.running("manage.py", "watch") as process:
+        lines = follow(process)
+        assert wait_until(lambda: said(lines, "port: unknown → ok"), DEADLINE)
+        assert checks_of(migrated)["port"]["state"] == "ok"
+        listener.stop()
+        assert wait_until(lambda: said(lines, "port: ok → failed"), DEADLINE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
-    assert "port: unknown → ok" in log
-    assert "port: ok → failed" in log
-    assert {"database", "watch", "disk"} <= set(checks_of(here))
-    assert "Traceback" not in log
+    found = checks_of(migrated)
+    assert found["port"]["state"] == "failed"
+    assert {"database", "watch", "disk"} <= set(found)
+    assert not said(lines, "Traceback")
 
 
 @pytest.mark.slow
-def test_of_two_watches_one_measures_and_the_other_takes_over(installation):
-    with migrated(installation) as here, here.running("manage.py", "watch") as first:
-        assert wait_until(lambda: holder_pid(here) == first.pid, DEADLINE, every_s=0.2)
-        with here.running("manage.py", "watch") as second:
+def test_of_two_watches_one_measures_and_the_other_takes_over(migrated):
+    with migrated.running("manage.py", "watch") as first:
+        assert wait_until(lambda: holder_pid(migrated) == first.pid, DEADLINE)
+        with migrated.running("manage.py", "watch") as second:
             lines = follow(second)
             assert wait_until(lambda: any("waiting" in line for line in lines), DEADLINE)
-            assert holder_pid(here) == first.pid
+            assert holder_pid(migrated) == first.pid
             assert not any("→" in line for line in lines)
 
             first.kill()
 
-            assert wait_until(lambda: holder_pid(here) == second.pid, DEADLINE, every_s=0.2)
+            assert wait_until(lambda: holder_pid(migrated) == second.pid, DEADLINE)
             assert wait_until(lambda: any("leads with term 2" in line for line in lines), DEADLINE)
             second.send_signal(signal.SIGINT)
             assert second.wait(10) == 130
@@ -90,8 +79,9 @@ def follow(process):
 
 
 def holder_pid(here):
-    answer = here.run("shell", "-v0", "-c", HOLDER)
-    return int(answer.stdout.strip() or 0)
+    with closing(sqlite3.connect(here.database)) as database:
+        row = database.execute(HOLDER).fetchone()
+    return int(row[0].split(":")[1]) if row else 0
 
 
 DATABASE = "- {name: database, kind: database, interval: 1, timeout: 1, rise: 1, fall: 2}"
