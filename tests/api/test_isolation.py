@@ -8,12 +8,25 @@ from django.utils import timezone
 from ansf_platform.accounts import tokens
 from ansf_platform.openapi import document
 from coordination.models import Agent, Attempt, Lane, Outcome, Schedule, Task
+from gateway.models import RouteRecord
 from patterns import memory, namespaces
 
 pytestmark = pytest.mark.django_db
 
 # Shared by all tenants on purpose, or another package's to test.
-SHARED = {"workers", "health-checks"}
+SHARED = {
+    "workers",
+    "health-checks",
+    "gateway/providers",
+    "gateway/models",
+    "gateway/cache",
+}
+
+
+def resource_of(path):
+    """What an address is about: its first word, of the gateway's the second too."""
+    words = path.split("/")[3:]
+    return "/".join(words[:2]) if words[0] == "gateway" else words[0]
 
 
 @pytest.fixture
@@ -33,6 +46,10 @@ def ids(api, tenant, swarm, definition, submitted):
         task_id=task_id, fence=1, number=1, definition=definition, swarm=swarm,
         outcome=Outcome.FAILED, ended_at=timezone.now(),
     )  # fmt: skip
+
+    def made(path, body):
+        return api.post(path, body).json()["id"]
+
     namespace = namespaces.create(tenant, {"slug": "shapes", "dimension": 2})
     return {
         ("swarms", "slug"): swarm.slug,
@@ -46,7 +63,10 @@ def ids(api, tenant, swarm, definition, submitted):
         ("schedules", "name"): schedule.name,
         ("namespaces", "slug"): namespace.slug,
         ("patterns", "pattern_id"): memory.add(namespace, [1.0, 2.0]).id,
-        ("limits", "limit_id"): api.post("limits", {"name": "slow", "limit": 1}).json()["id"],
+        ("limits", "limit_id"): made("limits", {"name": "slow", "limit": 1}),
+        ("gateway/policies", "row_id"): made("gateway/policies", {"name": "frugal"}),
+        ("gateway/budgets", "row_id"): made("gateway/budgets", {"name": "cap", "soft": 5}),
+        ("gateway/routes", "route_id"): RouteRecord.objects.create(tenant=tenant).pk,
         ("tokens", "token_id"): tokens.issue(tenant, "ci", ["tasks:read"])[0].pk,
     }
 
@@ -54,6 +74,8 @@ def ids(api, tenant, swarm, definition, submitted):
 # What each change needs to get past the checks of its body.
 BODIES = {
     ("PATCH", "agents"): {"slots": 2},
+    ("PATCH", "gateway/budgets"): {"soft": 6},
+    ("PATCH", "gateway/policies"): {"ttl_seconds": 60},
     ("PATCH", "limits"): {"limit": 2},
     ("PATCH", "namespaces"): {"quota": 2},
     ("PATCH", "swarms"): {"weight": 2},
@@ -67,7 +89,7 @@ BODIES = {
 def operations():
     """Every (method, path, parameters) of the document whose path holds an id."""
     for path, methods in document()["paths"].items():
-        resource = path.split("/")[3]
+        resource = resource_of(path)
         if resource in SHARED or "{" not in path:
             continue
         for method, told in methods.items():
@@ -79,7 +101,7 @@ def operations():
 def test_another_tenants_object_is_404_and_ones_own_is_not(
     api, stranger, problem, ids, method, path, names
 ):
-    resource = path.split("/")[3]
+    resource = resource_of(path)
     address = path.format(**{name: ids[resource, name] for name in names})
     address = address.removeprefix("/api/v1/")
     body = BODIES.get((method, resource))
