@@ -19,8 +19,11 @@ PYTEST := $(BIN)/python -m pytest
 RUNTIME := $(VENV)/.ansf-runtime
 DEVELOPMENT := $(VENV)/.ansf-development
 
-# What runs in seconds, without a server, a browser or a killed process.
-FAST := not (postgres or rabbitmq or valkey or browser or fault or slow)
+# What runs in seconds, without a server, a browser or a killed process: half of it for each of
+# two cores, with a quarter of the examples of `make test`.
+FAST := -q -m "not (postgres or rabbitmq or valkey or browser or fault or slow)"
+FIRST_HALF := tests/admin tests/api tests/cli tests/coordination tests/dashboard tests/workers
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 
 .PHONY: help
 help: ## List the targets
@@ -54,7 +57,8 @@ demo: setup ## The main job on real series; CSV=file.csv COLUMN=name for your ow
 	@$(MANAGE) demo $${CSV:+--csv "$$CSV"} $${COLUMN:+--column "$$COLUMN"} $(ARGS)
 
 .PHONY: check
-check: lint types contracts fast ## All that needs no server: lint, types, layers, fast tests
+check: setup-dev ## All that needs no server: lint, types, layers, fast tests
+	@$(SIDE_BY_SIDE) lint contracts fast-first fast-second types
 
 .PHONY: lint
 lint: setup-dev
@@ -69,9 +73,16 @@ types: setup-dev
 contracts: setup-dev
 	@$(BIN)/lint-imports --no-logo
 
-.PHONY: fast
+.PHONY: fast fast-first fast-second
 fast: setup-dev
-	@$(PYTEST) -q -m "$(FAST)" $(ARGS)
+	@$(SIDE_BY_SIDE) fast-first fast-second
+
+fast-first fast-second: export HYPOTHESIS_PROFILE ?= quick
+fast-first: setup-dev
+	@$(PYTEST) $(FAST) $(FIRST_HALF) $(ARGS)
+
+fast-second: setup-dev
+	@$(PYTEST) $(FAST) $(addprefix --ignore=,$(FIRST_HALF)) $(ARGS)
 
 .PHONY: services
 services:

@@ -8,7 +8,8 @@ rows runs once on SQLite and once, marked `postgres`, on PostgreSQL. Whatever th
 Kernels are compiled once, where `make setup` keeps them, for this process and those it starts: a
 directory of its own would cost each the better part of a minute.
 
-`HYPOTHESIS_PROFILE=thorough` looks at 20 times more examples, at new ones each time.
+`HYPOTHESIS_PROFILE=thorough` looks at 20 times more examples, at new ones each time; `make check`
+looks at a quarter (`quick`).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ settings.register_profile(
 )
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2_000,
                           derandomize=False)  # fmt: skip
+settings.register_profile("quick", parent=settings.get_profile("ci"), max_examples=25)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 CAST = {"research": 8, "backend": 6, "frontend": 4, "qa": 6, "devops": 4, "security": 4}
