@@ -18,7 +18,11 @@ TESTED_ELSEWHERE = {"make demo", "make check", "make test"}
 
 
 class Reader:
-    """Follows a page: writes its files, starts its systems, runs its commands."""
+    """Follows a page: writes its files, starts its systems, runs its commands.
+
+    A system is started when the first command follows that it has to answer: one that the page
+    starts anew before it asks anything is never seen.
+    """
 
     def __init__(self, directory: Path, migrate: Callable[[Path], None]) -> None:
         self.directory = directory
@@ -27,6 +31,7 @@ class Reader:
         self.port, self.flower_port = free_ports(2)
         self.here = f"127.0.0.1:{self.port}"
         self.up: Up | None = None
+        self.wanted: dict[str, str] | None = None
         self.shell = Shell(directory, self._up().environment)
 
     def follow(self, box: Box) -> None:
@@ -35,7 +40,7 @@ class Reader:
             (self.directory / box.file).write_text(box.text.replace(WRITTEN_PORT, self.here))
         elif box.language == "python":
             (self.directory / "typed.py").write_text(box.text)
-            self.shell.run("python manage.py shell -v 0 < typed.py")
+            self._run("python manage.py shell -v 0 < typed.py")
         elif box.language == "console":
             for step in steps(box):
                 self._do(step.command, step.output)
@@ -44,10 +49,20 @@ class Reader:
         if command in TESTED_ELSEWHERE:
             return
         if start := UP.fullmatch(command):
-            self._start(dict(word.split("=", 1) for word in start[1].split()))
+            self.wanted = dict(word.split("=", 1) for word in start[1].split())
             return
-        output = self.shell.run(command.replace(WRITTEN_PORT, self.here))
+        output = self._run(command.replace(WRITTEN_PORT, self.here))
         assert matches(expected.replace(WRITTEN_PORT, self.here), output), f"$ {command}\n{output}"
+
+    def _run(self, command: str) -> str:
+        self.settle()
+        return self.shell.run(command)
+
+    def settle(self) -> None:
+        """Have what the page started last run."""
+        if self.wanted is not None:
+            self._start(self.wanted)
+            self.wanted = None
 
     def _start(self, env: dict[str, str]) -> None:
         if self.up is not None:
@@ -59,7 +74,7 @@ class Reader:
     def _up(self, **env: str) -> Up:
         return Up(
             self.state,
-            ("--cpu", "1", "--io", "2"),
+            ("--cpu", "1", "--io", "2", "--no-flower"),
             {"PYTHONPATH": str(self.directory), **env},
             self.port,
             self.flower_port,
@@ -85,6 +100,7 @@ def reader(tmp_path, migrated_file):
 def test_whoever_follows_a_page_gets_what_it_says(reader, document):
     for box in boxes(document):
         reader.follow(box)
+    reader.settle()
 
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: path.stem)
