@@ -12,6 +12,7 @@ VENV ?= .venv
 ARGS ?=
 SCENARIOS ?= latency bus throughput
 export PYTHON
+unexport PYTHONDONTWRITEBYTECODE # tests are rewritten and compiled once, not at every run
 
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
