@@ -12,7 +12,7 @@ from tests.faults.system import reconnect
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.postgres, pytest.mark.rabbitmq]
 
 OUTAGE_S = 20.0
-RUN_S = 40.0  # from before the outage until after it
+RUN_S = 60.0
 SOME = 20
 
 

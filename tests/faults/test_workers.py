@@ -167,9 +167,10 @@ def test_late_writes_of_a_frozen_worker_are_fenced(full, verdict):
     ledger, gate = full.ledger(), full.gate()
     frozen = full.worker("cpu", 2, "frozen")
     tasks, names = submit_held(full, gate)
+    # Before the freeze: a slow start would find the tasks taken back and never be seen idle.
+    full.worker("cpu", 2, "other")
     frozen_at = time.time()
     frozen.pause()
-    full.worker("cpu", 2, "other")
     full.wait_for_starts(tasks, 2)
     gate.touch()
     full.drain(tasks)
