@@ -41,6 +41,7 @@ _IF_MATCH = {
     "description": "The ETag that was read; another revision by now is a 412.",
     "schema": text(200, pattern=f"^({IF_MATCH})$"),
 }
+_FILE: Schema = {"type": "string"}
 _PREFER = {
     "name": "Prefer",
     "in": "header",
@@ -110,6 +111,8 @@ class OperationSchema(AutoSchema):
         if self.method == "POST":
             refused.add(409)
         told = {str(status): _answer(status, name) for status, name in declared.answers.items()}
+        if declared.file:
+            told["200"] = {"description": "A file", "content": {declared.file: {"schema": _FILE}}}
         return told | {str(status): _problem(status) for status in sorted(refused)}
 
 

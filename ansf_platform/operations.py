@@ -79,6 +79,7 @@ class Operation:
     conditional: bool = False  # knows If-Match
     idempotent: bool = True
     reads: bool = False  # a POST that only asks: no transaction, no Idempotency-Key
+    file: str | None = None  # the media type of a 200 that is a file and no JSON
 
 
 def operation(

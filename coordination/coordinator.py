@@ -5,7 +5,8 @@ Three loops, each in a thread with a database connection of its own:
 * *elector*: renews the lease once a second, whatever the other loops are doing;
 * *dispatcher*: woken by notifications (PostgreSQL), by a change of the file (SQLite), or when a
   policy has units again for what waits, polling as a fallback;
-* *keeper*: wakes what is due, expires, judges leases, fires schedules, reconciles, forgets.
+* *keeper*: wakes what is due, expires, judges leases, fires schedules, reconciles,
+  forgets, sums up spending.
 
 A loop that meets a database error drops its connection and goes on; a loop that finds itself
 deposed does nothing until its process leads again.
@@ -31,6 +32,7 @@ from coordination.dispatch import Dispatcher
 from coordination.leadership import RENEW_SECONDS, Leadership
 from coordination.lifecycle.leading import Deposed
 from coordination.publish import Publisher
+from gateway import rollups
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +188,7 @@ class Coordinator:
             Duty(1.0, lifecycle.take_back_unclaimed),
             Duty(30.0, reconciliation.reconcile),
             Duty(10.0, _forget),
+            Duty(600.0, _sum_up_spending),
         ]
         while not self._stopping.is_set():
             for duty in duties:
@@ -201,6 +204,11 @@ def _forget(term: int) -> None:
     while retention.prune_tasks(term) and time.monotonic() < give_up:
         pass
     retention.prune_rest(term)
+
+
+def _sum_up_spending(_term: int) -> None:
+    # Made from entries of ended days, the same whoever makes them: no term has to fence this.
+    rollups.bring_up_to_date()
 
 
 @dataclass(slots=True)

@@ -95,6 +95,7 @@ class LedgerCsv(MoneyEndpoint):
         "an apostrophe in front.",
         query=(*NAMED, HIT, *SPAN),
         answers={200: None},
+        file=CsvRenderer.media_type,
     )
     def get(self, request: Request) -> HttpResponseBase:
         return StreamingHttpResponse(

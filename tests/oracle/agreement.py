@@ -59,9 +59,10 @@ def present(agreement: Agreement) -> bool:
 
 
 def compare(agreement: Agreement) -> Compared:
-    """Compute both; what the peer warns of is not our matter."""
-    ours = float(agreement.ours())
+    """Compute both; what the peer warns of is not our matter.
+
+    A figure of ours may need the peer too: how often the two disagree.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = float(agreement.theirs())
-    return Compared(agreement, ours, theirs)
+        return Compared(agreement, float(agreement.ours()), float(agreement.theirs()))

@@ -1,4 +1,4 @@
-"""One thing gone wrong in the leader holds up nothing else."""
+"""The leader's duties: each is done, and one that goes wrong holds up no other."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ansf_platform.celery import MEMORY
 from coordination import coordinator, schedules
 from coordination.models import Schedule
 from coordination.sizing import Sizes
+from gateway.models import LedgerEntry, Period, Rollup
 from tests.coordination.steps import ago, lead, now
 
 
@@ -64,8 +65,26 @@ def test_a_duty_that_fails_keeps_none_after_it_from_being_done(monkeypatch, db, 
     monkeypatch.setattr(coordinator.lifecycle, "take_back_unclaimed", lambda term: None)
     monkeypatch.setattr(coordinator.reconciliation, "reconcile", lambda term: None)
     monkeypatch.setattr(coordinator, "_forget", last)
+    monkeypatch.setattr(coordinator, "_sum_up_spending", lambda term: None)
     replica = coordinator.Coordinator(MEMORY)
     replica._leadership.acquire_or_renew()
 
     replica._keep()
     assert done.is_set()
+
+
+def test_the_leader_sums_up_the_spending_of_ended_days(tenant, monkeypatch):
+    paid = {"cost": 7, "baseline": 7, "at": ago(2 * 86_400)}
+    LedgerEntry.objects.create(tenant=tenant, model="small", **paid)
+    sum_up = coordinator._sum_up_spending
+    replica = coordinator.Coordinator(MEMORY)
+
+    def last(term):
+        sum_up(term)
+        replica.stop()
+
+    monkeypatch.setattr(coordinator, "_sum_up_spending", last)
+    replica._leadership.acquire_or_renew()
+
+    replica._keep()
+    assert Rollup.objects.get(period=Period.DAY, cost=7).calls == 1
