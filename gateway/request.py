@@ -128,6 +128,8 @@ class Answer:
     """The router's `RouteDecision`, when a model was chosen."""
     simulated: bool = False
     """No model said this: a provider for trials made it up from the context."""
+    refused: bool = False
+    """The provider says that the model declined: nobody is given this again."""
 
     @property
     def hit(self) -> bool:
