@@ -22,7 +22,7 @@ from gateway.openai_api import bodies, reading, writing
 from gateway.openai_api.bodies import Gone, Receive, Send
 from gateway.openai_api.embedding import embeddings
 from gateway.pipe import Terms, acomplete, astream
-from gateway.pipe.threads import in_thread
+from gateway.threads import in_thread
 
 logger = logging.getLogger(__name__)
 

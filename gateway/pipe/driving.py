@@ -14,10 +14,10 @@ from gateway.errors import Interrupted, ProviderFailed, Refused
 from gateway.pipe.exchange import Ask, Effect, Exchange, Flow, Terms
 from gateway.pipe.flow import flow
 from gateway.pipe.surroundings import Surroundings, surroundings
-from gateway.pipe.threads import in_thread
 from gateway.providers.assembly import Assembly
 from gateway.providers.call import Piece, Reply
 from gateway.request import Answer, FinishReason, Json, Request
+from gateway.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections
 
 from ansf_platform.settings import SQLITE_OPTIONS
-from gateway.pipe import threads
+from gateway import threads
 from tests.databases import pointed_at
 
 

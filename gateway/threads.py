@@ -1,4 +1,4 @@
-"""Threads for what the pipe does between its waits: few, lasting, each with its connection.
+"""Threads for what calls do between their waits: few, lasting, each with its connection.
 
 Asyncio waits for the providers, however many calls are under way; rows and Redis are asked here.
 Django's own way would be a thread, and a database connection, for each call.
