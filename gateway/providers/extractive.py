@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 
 from gateway.providers.call import Call, Piece, Reply
 from gateway.request import Message, Usage
+from gateway.threads import in_thread
 from gateway.tokens import count, count_messages
 
 SENTENCES = 3
 MOST_READ = 2_000
 """Sentences of the context; those beyond are not looked at."""
+LONGEST_READ = 400_000
+"""Characters of the context that are looked at; the question is sought in the last ones."""
+LONGEST_SENTENCE = 1_000
+"""Characters; what has no full stop for longer is cut into parts of this length."""
 NOTHING = "The context that was given says nothing about this."
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?!\s)[^.!?\n]*)*[.!?]?")
 _WORD = re.compile(r"\w+")
@@ -26,38 +32,44 @@ _SHORT = 3
 
 
 class Extractive:
-    """The provider."""
+    """The provider. What it reads is bounded: an answer takes some 50 ms of a thread at most."""
 
     def complete(self, call: Call) -> Reply:
-        text = extract(call.messages)
-        limit = call.max_tokens
-        words = text.split(" ")
-        finish = "stop"
-        if limit is not None and count(text).tokens > limit:
-            finish = "length"
-            while len(words) > 1 and count(" ".join(words)).tokens > limit:
-                words.pop()
-        text = " ".join(words)
+        text, whole = _cut(extract(call.messages), call.max_tokens)
         prompt = count_messages(message.content for message in call.messages).tokens
         return Reply(
             text=text,
-            finish_reason="length" if finish == "length" else "stop",
+            finish_reason="stop" if whole else "length",
             usage=Usage(prompt, count(text).tokens),
             simulated=True,
         )
 
     def stream(self, call: Call) -> Generator[Piece, None, None]:
-        reply = self.complete(call)
-        for number, word in enumerate(reply.text.split(" ")):
-            yield Piece(text=word if number == 0 else f" {word}", simulated=True)
-        yield Piece(finish_reason=reply.finish_reason, usage=reply.usage, simulated=True)
+        yield from _pieces(self.complete(call))
 
     async def acomplete(self, call: Call) -> Reply:
-        return self.complete(call)
+        return await in_thread(self.complete, call)
 
     async def astream(self, call: Call) -> AsyncGenerator[Piece, None]:
-        for piece in self.stream(call):
+        for piece in _pieces(await self.acomplete(call)):
             yield piece
+
+
+def _pieces(reply: Reply) -> Iterator[Piece]:
+    for number, word in enumerate(reply.text.split(" ")):
+        yield Piece(text=word if number == 0 else f" {word}", simulated=True)
+    yield Piece(finish_reason=reply.finish_reason, usage=reply.usage, simulated=True)
+
+
+def _cut(text: str, most: int | None) -> tuple[str, bool]:
+    """As many words as `most` tokens have room for, at least one; and whether that is all."""
+    if most is None or count(text).tokens <= most:
+        return text, True
+    words = text.split(" ")
+    fitting = bisect_right(
+        range(1, len(words)), most, key=lambda number: count(" ".join(words[:number])).tokens
+    )
+    return " ".join(words[: max(1, fitting)]), False
 
 
 def extract(messages: Sequence[Message]) -> str:
@@ -74,14 +86,29 @@ def extract(messages: Sequence[Message]) -> str:
 
 
 def _taken_apart(messages: Sequence[Message]) -> tuple[str, list[str]]:
-    asked = [message.content for message in messages if message.role == "user"]
-    said = [message.content for message in messages]
-    own = [found.strip() for found in _SENTENCE.findall(asked[-1])] if asked else []
-    own = [sentence for sentence in own if sentence]
+    asked = next((each.content for each in reversed(messages) if each.role == "user"), "")
+    own = list(_sentences(asked[-LONGEST_READ:]))
     question = next((one for one in reversed(own) if one.endswith("?")), own[-1] if own else "")
-    sentences = [found.strip() for text in said for found in _SENTENCE.findall(text)]
-    kept = dict.fromkeys(one for one in sentences if one and one != question)
+    kept = dict.fromkeys(one for text in _read(messages) for one in _sentences(text))
+    kept.pop(question, None)
     return question, list(kept)[:MOST_READ]
+
+
+def _read(messages: Sequence[Message]) -> Iterator[str]:
+    """The texts of the turns, until enough is read."""
+    left = LONGEST_READ
+    for message in messages:
+        yield message.content[:left]
+        left -= len(message.content)
+        if left <= 0:
+            return
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for found in _SENTENCE.finditer(text):
+        sentence = found.group().strip()
+        for start in range(0, len(sentence), LONGEST_SENTENCE):
+            yield sentence[start : start + LONGEST_SENTENCE]
 
 
 def _words(text: str) -> set[str]:
