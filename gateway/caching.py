@@ -52,7 +52,7 @@ def _variant(tenant_id: int, policy: GatewayPolicy, request: Request) -> str:
     chosen: object = None
     if not request.model:
         rows = catalogue.view().models_of(tenant_id)
-        budget = policy.call_budget(request.task_class)
+        budget = policy.call_budget(request.taken_as)
         trial = all(on_trial(row) for row in rows)
         chosen = (policy.quality_floor, sorted(policy.allowed_models), budget, trial)
     shortened = (policy.token_budget,) if policy.compress else None

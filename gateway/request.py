@@ -79,11 +79,18 @@ class Request:
     swarm: str | None = None
     agent: str | None = None
     definition: str | None = None
-    task_class: TaskClass = "simple"
+    task_class: TaskClass | None = None
+    """How much the call matters; its budget bounds the expected cost. None: simple, and without
+    that bound where a model is asked for by name."""
     policy: str | None = None
     """Slug of the gateway policy; None: the tenant's default."""
     metadata: Mapping[str, Json] = field(default_factory=dict)
     """Kept with the ledger, not sent and not part of any key."""
+
+    @property
+    def taken_as(self) -> TaskClass:
+        """The class in force: what nobody said anything about is simple."""
+        return self.task_class or "simple"
 
     @property
     def question(self) -> str:

@@ -6,6 +6,9 @@ meets the quality floor, and *affordable* when its expected cost is within the b
 class. Of those that are all three the cheapest answers and the next cheapest stand in for it;
 there is no further way out, so that no budget and no floor is passed by silently.
 
+Cost is expected with an answer as long as such calls have had: a class's budget bounds what calls
+cost on average, not each one. What a call may cost at worst is what limits and hard budgets hold.
+
 Expected quality for one prompt: a model's own quality tells how far it lies behind the best able
 one on average. The learned probability that a cheap model suffices (:mod:`gateway.routing`) widens
 that gap for prompts it thinks hard and closes it for easy ones; a prompt like the average leaves
@@ -21,82 +24,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.pricing import NANO, Prices
+from gateway.candidates import Candidate, Needs, Option, Rules
+from gateway.pricing import NANO
+
+__all__ = ["Candidate", "Needs", "NoRoute", "Option", "RouteDecision", "Rules", "route"]
 
 CRITICAL = "critical"
 MOST_TOLD = 20
 """Options that a decision tells of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model as the router sees it."""
-
-    name: str
-    provider: str
-    prices: Prices
-    context_window: int
-    max_output: int
-    quality: float
-    tiers: tuple[str, ...] = ()
-    """Empty: any tier."""
-    tools: bool = False
-    json: bool = False
-    streaming: bool = True
-    healthy: bool = True
-    """False while the provider is disabled or its breaker open."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a call needs."""
-
-    tokens_in: int
-    max_output: int
-    """Tokens that the answer may have."""
-    expected_output: int | None = None
-    """Tokens that it probably has; None: as many as it may."""
-    task_class: str = "simple"
-    model: str = ""
-    """Asked for by name: then no floor is asked of it. Empty: any."""
-    tier: str = ""
-    tools: bool = False
-    json: bool = False
-    streaming: bool = False
-    cheap_suffices: float | None = None
-    """Learned probability for this prompt; None: not known."""
-    cheap_suffices_on_average: float = 0.8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What a policy asks of the router."""
-
-    call_budget: int
-    """Nano-dollars of one call."""
-    quality_floor: float = 0.7
-    allowed: frozenset[str] = frozenset()
-    """Names of models; empty: all."""
-    epsilon: float = 0.0
-    fallbacks: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A candidate judged for a call."""
-
-    name: str
-    provider: str
-    quality: float
-    """Expected of its answer to this prompt."""
-    expected_cost: int
-    """Nano-dollars, with the tokens that the answer probably has."""
-    worst_cost: int
-    """Nano-dollars, with all the tokens that the answer may have: what to reserve."""
-    max_output: int
-    """Tokens to ask for: as many as asked, as the model gives, and as fit."""
-    refused: str = ""
-    """Why it cannot be chosen; empty: it can."""
+FLOOR = "below the quality floor"
+BUDGET = "beyond the budget of a call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +102,12 @@ def route(
 ) -> RouteDecision:
     """The decision for one call; `draw` is a random number from 0 to 1. Raises NoRoute."""
     judged = _judged(tuple(candidates), needs, rules)
-    able = [option for option in judged if option.refused in {"", _FLOOR}]
+    able = [option for option in judged if option.refused in {"", FLOOR}]
     good = sorted((option for option in able if not option.refused), key=_order)
     explored = _explored(able, good, needs, rules, draw)
     chosen = explored or (good[0] if good else None)
     if chosen is None:
-        raise NoRoute(_no_route(judged, needs), judged)
+        raise NoRoute(_no_route(judged, needs, rules), judged)
     others = [option for option in good if option is not chosen]
     # A provider that fails takes all its models along: others first.
     others.sort(key=lambda option: option.provider == chosen.provider)
@@ -181,14 +118,10 @@ def route(
         baseline.name,
         explored is not None,
         needs.cheap_suffices,
-        needs.tokens_in,
+        chosen.tokens_in,
         tuple(_reasons(chosen, judged, needs, rules, explored=explored is not None)),
         tuple(sorted(judged, key=lambda option: (bool(option.refused), *_order(option)))),
     )
-
-
-_FLOOR = "below the quality floor"
-_BUDGET = "beyond the budget of a call"
 
 
 def _order(option: Option) -> tuple[float, float, str]:
@@ -216,24 +149,29 @@ def _refusals(candidate: Candidate, needs: Needs, rules: Rules) -> Iterator[str]
     for wanted in ("tools", "json", "streaming"):
         if getattr(needs, wanted) and not getattr(candidate, wanted):
             yield f"no {wanted}"
-    if candidate.context_window - needs.tokens_in < 1:
+    if candidate.context_window - _tokens_in(candidate, needs) < 1:
         yield f"the prompt exceeds its {candidate.context_window:,} tokens"
     if not candidate.healthy:
         yield "its provider is unavailable"
 
 
 def _option(candidate: Candidate, best: float, needs: Needs, rules: Rules, refused: str) -> Option:
-    room = candidate.context_window - needs.tokens_in
-    most = max(1, min(needs.max_output, candidate.max_output, room))
+    tokens_in = _tokens_in(candidate, needs)
+    most = max(1, min(needs.max_output, candidate.max_output, candidate.context_window - tokens_in))
     likely = most if needs.expected_output is None else min(most, needs.expected_output)
-    cost = candidate.prices.cost(needs.tokens_in, likely)
+    cost = candidate.prices.cost(tokens_in, likely)
     quality = expected_quality(candidate.quality, best, needs)
-    if not refused and cost > rules.call_budget:
-        refused = _BUDGET
+    if not refused and rules.call_budget is not None and cost > rules.call_budget:
+        refused = BUDGET
     if not refused and quality < rules.quality_floor and not needs.model:
-        refused = _FLOOR
-    worst = candidate.prices.cost(needs.tokens_in, most)
-    return Option(candidate.name, candidate.provider, quality, cost, worst, most, refused)
+        refused = FLOOR
+    worst = candidate.prices.cost(tokens_in, most)
+    name, provider = candidate.name, candidate.provider
+    return Option(name, provider, quality, cost, worst, most, refused, tokens_in)
+
+
+def _tokens_in(candidate: Candidate, needs: Needs) -> int:
+    return needs.tokens_in if candidate.tokens_in is None else candidate.tokens_in
 
 
 def expected_quality(quality: float, best: float, needs: Needs) -> float:
@@ -273,14 +211,19 @@ def _reasons(
     else:
         yield f"the cheapest of {count} good enough and affordable, of {len(judged)} known"
         yield f"expected quality {chosen.quality:.2f}, wanted {rules.quality_floor:.2f}"
-    budget = f"a {needs.task_class} call may cost {dollars(rules.call_budget)}"
-    yield f"expected cost {dollars(chosen.expected_cost)}, {budget}"
+    yield f"expected cost {dollars(chosen.expected_cost)}, {_budget(needs, rules)}"
     if needs.cheap_suffices is not None:
         average = f"{needs.cheap_suffices_on_average:.0%} on average"
         yield f"a cheap model suffices with probability {needs.cheap_suffices:.0%}, {average}"
 
 
-def _no_route(judged: Sequence[Option], needs: Needs) -> str:
+def _budget(needs: Needs, rules: Rules) -> str:
+    if rules.call_budget is None:
+        return "the call has no budget of its own"
+    return f"a {needs.task_class} call may cost {dollars(rules.call_budget)}"
+
+
+def _no_route(judged: Sequence[Option], needs: Needs, rules: Rules) -> str:
     if not judged:
         return "there is no enabled model: add one, or enable it"
     if needs.model and all(option.name != needs.model for option in judged):
@@ -292,4 +235,7 @@ def _no_route(judged: Sequence[Option], needs: Needs) -> str:
     told = "; ".join(
         f"{reason}: {', '.join(sorted(names)[:5])}" for reason, names in list(counted.items())[:5]
     )
+    if BUDGET in counted:
+        least = min(option.expected_cost for option in asked if option.refused == BUDGET)
+        told += f"; {_budget(needs, rules)}, the cheapest of these {dollars(least)}"
     return f"no model may answer this {needs.task_class} call ({told})"

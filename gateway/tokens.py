@@ -31,6 +31,10 @@ _DENSE_FROM = "\u0370"
 
 MESSAGE_OVERHEAD = 4
 """Tokens that a chat message costs besides its text: role and separators."""
+REPLY_OVERHEAD = 3
+"""Tokens with which the answer is begun: they count as the prompt's."""
+_AT_ONCE = 50_000
+"""Characters that the rule takes at once; in between other threads have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,10 @@ def count(text: str, model: str = "", calibration: Calibration = UNCALIBRATED) -
 def count_messages(
     texts: Iterable[str], model: str = "", calibration: Calibration = UNCALIBRATED
 ) -> Count:
-    """The tokens of a chat with these texts, the overhead of each message included."""
+    """The tokens of a chat with these texts, the overheads of messages and answer included."""
     counts = [count(text, model, calibration) for text in texts]
     total = sum(counted.tokens + MESSAGE_OVERHEAD for counted in counts)
-    return Count(total, all(counted.exact for counted in counts))
+    return Count(total + REPLY_OVERHEAD, all(counted.exact for counted in counts))
 
 
 def vocabulary_of(model: str) -> str | None:
@@ -88,6 +92,12 @@ def vocabulary_of(model: str) -> str | None:
 
 def estimate(text: str) -> int:
     """Tokens by the rule, for vocabularies of 100 000 to 200 000 pieces."""
+    return round(
+        sum(_estimated(text[start : start + _AT_ONCE]) for start in range(0, len(text), _AT_ONCE))
+    )
+
+
+def _estimated(text: str) -> float:
     total = 0.0
     for piece in _PIECE.findall(text):
         first = piece[0]
@@ -101,7 +111,7 @@ def estimate(text: str) -> int:
             total += 1
         else:
             total += -(-len(piece) // _LETTERS_PER_TOKEN)
-    return round(total)
+    return total
 
 
 @cache

@@ -8,14 +8,13 @@ from django.db import transaction
 
 from gateway import catalogue, ledger, routes, savings
 from gateway.models import LanguageModel
+from gateway.pipe import measuring
 from gateway.pipe.choosing import EXPECTATION
 from gateway.pipe.exchange import Exchange
 from gateway.pipe.reserving import payer_of
-from gateway.pipe.shortening import count_tokens
 from gateway.pricing import Prices
 from gateway.providers.call import Reply
 from gateway.request import Answer, Usage
-from gateway.tokens import count
 
 FREE = Prices(0, 0)
 
@@ -31,9 +30,8 @@ def usage_of(x: Exchange, row: LanguageModel, reply: Reply) -> Usage:
     if told and told.prompt_tokens <= row.context_window and (told.completion_tokens or not said):
         return told
     tools = "".join(str(call) for call in reply.tool_calls)
-    return Usage(
-        count_tokens(x.prompt, row.upstream), count(reply.text + tools, row.upstream).tokens
-    )
+    said_tokens = measuring.tokens_of(reply.text + tools, row)
+    return Usage(measuring.size(x, row).tokens, said_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ def price(x: Exchange, row: LanguageModel, reply: Reply) -> Priced:
     """The answer that a reply is, and what it cost."""
     told = usage_of(x, row, reply)
     EXPECTATION.learn(x, told.completion_tokens)
+    measuring.learn(x, row, reply, told)
     usage = savings.Usage(
         told.prompt_tokens, told.completion_tokens, reply.cached_tokens, x.tokens_removed
     )
@@ -60,6 +59,7 @@ def price(x: Exchange, row: LanguageModel, reply: Reply) -> Priced:
         finish_reason=reply.finish_reason,
         usage=told,
         tool_calls=reply.tool_calls,
+        refused=reply.refused,
         cost_nanodollars=amounts.cost,
         saved_nanodollars=amounts.saved,
         route=x.decision,
@@ -77,7 +77,7 @@ def record(x: Exchange, priced: Priced) -> None:
                 x.terms.request_id,
                 x.decision,
                 policy=x.policy.name,
-                task_class=x.request.task_class,
+                task_class=x.request.taken_as,
             )
         _write(x, priced.answer, priced.usage, priced.amounts)
 
@@ -101,7 +101,7 @@ def _write(x: Exchange, answer: Answer, usage: savings.Usage, amounts: savings.A
             amounts=amounts,
             provider=answer.provider,
             policy=x.policy.name,
-            task_class=x.request.task_class,
+            task_class=x.request.taken_as,
             hit_level=answer.hit_level.value,
             simulated=answer.simulated,
         )

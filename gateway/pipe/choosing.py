@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from threading import Lock
 
-from gateway import catalogue
+from gateway import catalogue, sufficiency
 from gateway.caching import on_trial
 from gateway.errors import ContextTooLong, ModelUnknown, NoModel, Refused
 from gateway.models import LanguageModel
+from gateway.pipe import measuring
 from gateway.pipe.exchange import Exchange
-from gateway.router import Needs, NoRoute, Option, RouteDecision, route
-from gateway.routing.sufficiency import shipped
+from gateway.router import BUDGET, FLOOR, Needs, NoRoute, Option, RouteDecision, route
 
 FIRST_GUESS = 200.0
 """Tokens of an answer of which nothing is known."""
@@ -45,7 +45,7 @@ EXPECTATION = Expectation()
 
 
 def _kind(x: Exchange) -> tuple[str, str, str]:
-    return x.request.tenant, x.request.definition or "", x.request.task_class
+    return x.request.tenant, x.request.definition or "", x.request.taken_as
 
 
 def decide(x: Exchange) -> RouteDecision:
@@ -61,25 +61,40 @@ def decide(x: Exchange) -> RouteDecision:
             param="model",
         )
     resting = x.around.breakers.resting()
-    candidates = [catalogue.candidate(row, resting) for row in rows]
-    rules = catalogue.rules_of(policy, request.task_class)
+    fitted = _fitted(x, rows)
+    x.tokens_in = max(fitted.values(), default=0)
+    candidates = [
+        replace(catalogue.candidate(row, resting), tokens_in=fitted.get(row.name)) for row in rows
+    ]
+    rules = catalogue.rules_of(policy, request.taken_as)
+    if request.model and request.task_class is None:
+        rules = replace(rules, call_budget=None)  # who names a model has chosen its price
     if all(on_trial(row) for row in rows):
         rules = replace(rules, quality_floor=0.0)  # nothing but trials: better than no answer
     try:
-        return route(candidates, _needs(x), rules, random.random())
+        decision = route(candidates, _needs(x), rules, random.random())
     except NoRoute as error:
         raise _refusal(x, error, rows) from error
+    x.tokens_in = decision.tokens_in
+    return decision
+
+
+def _fitted(x: Exchange, rows: Sequence[LanguageModel]) -> dict[str, int]:
+    """Tokens of the prompt for each model that may be called, once it is shortened."""
+    budget = x.policy.token_budget if x.policy.compress else None
+    named = [row for row in rows if x.request.model in {None, "", row.name}]
+    return {name: size.within(budget).upper for name, size in measuring.sizes(x, named).items()}
 
 
 def _needs(x: Exchange) -> Needs:
     request = x.request
-    learned = shipped()
+    learned = sufficiency.current()
     kind = (request.response_format or {}).get("type", "text")
     return Needs(
         tokens_in=x.tokens_in,
         max_output=request.max_tokens or x.policy.max_output,
         expected_output=EXPECTATION.of(x),
-        task_class=request.task_class,
+        task_class=request.taken_as,
         model=request.model or "",
         tier=request.tier,
         tools=bool(request.tools),
@@ -102,7 +117,24 @@ def _refusal(x: Exchange, error: NoRoute, rows: Sequence[LanguageModel]) -> Exce
         )
     if not rows or any("unavailable" in reason for reason in reasons):
         return NoModel(error.detail, retry_after=5.0)
-    return Refused(error.detail, param="model", code="no_suitable_model")
+    told = f"{error.detail}: {_way_out(x, reasons)}"
+    return Refused(told, param="model", code="no_suitable_model")
+
+
+def _way_out(x: Exchange, reasons: Collection[str]) -> str:
+    """What the caller can do about it."""
+    policy, found = f"the gateway policy '{x.policy.name}'", []
+    if BUDGET in reasons and x.request.taken_as != "critical":
+        found.append("say ansf.task_class complex or critical")
+    if BUDGET in reasons:
+        found.append(f"raise {x.request.taken_as}_budget of {policy}")
+    if FLOOR in reasons:
+        found.append(f"lower quality_floor of {policy}")
+    if not x.request.model:
+        found.append("ask for a model by name")
+    elif BUDGET in reasons:
+        found.append("leave ansf.task_class out")
+    return ", or ".join(found) or f"ask for another model, or change {policy}"
 
 
 def row_of(x: Exchange, option: Option) -> LanguageModel:

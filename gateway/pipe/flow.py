@@ -30,7 +30,6 @@ def flow(x: Exchange) -> Flow:
     if answer is not None:
         return accounting.record_hit(x, answer)
     try:
-        shortening.measure(x)
         x.decision = choosing.decide(x)
         shortening.shorten(x)
         answer = yield from _called(x)

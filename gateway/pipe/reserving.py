@@ -168,7 +168,7 @@ def _reserve(x: Exchange, option: Option, buckets: Sequence[Bucket]) -> Held | D
         if not decision.allowed:
             return decision
         held.requests = requests
-    estimates = {"tokens": x.tokens_in + option.max_output, "cost": _micros(option.worst_cost)}
+    estimates = {"tokens": option.tokens_in + option.max_output, "cost": _micros(option.worst_cost)}
     for unit, estimate in estimates.items():
         chosen = _of(buckets, unit)
         if not chosen:
