@@ -18,8 +18,10 @@ DONE = b"data: [DONE]\n\n"
 def completion(answer: Answer, request_id: str, created: int) -> dict[str, Any]:
     """A whole answer."""
     message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
+    if answer.refused:
+        message |= {"content": None, "refusal": answer.text}
     if answer.tool_calls:
-        message["content"] = answer.text or None
+        message["content"] = message["content"] or None
         message["tool_calls"] = [dict(call) for call in answer.tool_calls]
     return {
         "id": f"chatcmpl-{request_id}",
@@ -45,6 +47,8 @@ def piece(chunk: Chunk, request_id: str, created: int, *, first: bool) -> dict[s
     delta: dict[str, Any] = {"role": "assistant", "content": ""} if first else {}
     if chunk.text:
         delta["content"] = chunk.text
+    if chunk.refusal:
+        delta["refusal"] = chunk.refusal
     if chunk.tool_calls:
         delta["tool_calls"] = [dict(call) for call in chunk.tool_calls]
     choice = {

@@ -25,6 +25,8 @@ class Chunk:
     """A part of an answer on its way; the last one has the whole `answer`."""
 
     text: str = ""
+    refusal: str = ""
+    """Of an answer that declines: its words, which are then no `text`."""
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     finish_reason: FinishReason | None = None
     model: str = ""
@@ -108,7 +110,7 @@ def stream(
                     assembly.add(piece)
                     if _says(piece):
                         said = True
-                        yield Chunk(text=piece.text, tool_calls=piece.tool_calls, model=x.model)
+                        yield _passed_on(piece, x)
         except GeneratorExit:
             _abandon(driven, assembly)
             raise
@@ -177,9 +179,7 @@ async def astream(
                     assembly.add(piece)
                     if _says(piece):
                         said = True
-                        yield Chunk(
-                            text=piece.text, tool_calls=piece.tool_calls, model=driven.x.model
-                        )
+                        yield _passed_on(piece, driven.x)
         except (GeneratorExit, asyncio.CancelledError):
             await _aabandon(driven, assembly.reply if assembly.begun else None)
             raise
@@ -246,7 +246,11 @@ async def _aabandon(driven: _Driven, reply: Reply | None) -> None:
 
 # --- what streams share -------------------------------------------------------------------
 def _says(piece: Piece) -> bool:
-    return bool(piece.text or piece.tool_calls)
+    return bool(piece.text or piece.refusal or piece.tool_calls)
+
+
+def _passed_on(piece: Piece, x: Exchange) -> Chunk:
+    return Chunk(text=piece.text, refusal=piece.refusal, tool_calls=piece.tool_calls, model=x.model)
 
 
 def _marked(error: BaseException, *, said: bool) -> BaseException:
@@ -259,5 +263,6 @@ def _ending(answer: Answer, *, said: bool) -> Iterator[Chunk]:
     """The last chunks: for an answer that nobody streamed, also its text."""
     if not said and (answer.text or answer.tool_calls):
         calls = tuple({"index": n, **call} for n, call in enumerate(answer.tool_calls))
-        yield Chunk(text=answer.text, tool_calls=calls, model=answer.model, answer=None)
+        text, refusal = ("", answer.text) if answer.refused else (answer.text, "")
+        yield Chunk(text=text, refusal=refusal, tool_calls=calls, model=answer.model)
     yield Chunk(finish_reason=answer.finish_reason, model=answer.model, answer=answer)

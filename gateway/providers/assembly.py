@@ -14,10 +14,10 @@ class Assembly:
     """Takes pieces; `reply` is what they say so far."""
 
     texts: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     cached_tokens: int = 0
-    refused: bool = False
     simulated: bool = False
     _tools: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -27,7 +27,8 @@ class Assembly:
             self.texts.append(piece.text)
         for fragment in piece.tool_calls:
             self._add_tool(dict(fragment))
-        self.refused = self.refused or bool(piece.refusal)
+        if piece.refusal:
+            self.refusals.append(piece.refusal)
         self.simulated = self.simulated or piece.simulated
         self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.usage is not None:
@@ -36,18 +37,18 @@ class Assembly:
     @property
     def begun(self) -> bool:
         """Whether anything has been said."""
-        return bool(self.texts or self._tools)
+        return bool(self.texts or self.refusals or self._tools)
 
     @property
     def reply(self) -> Reply:
         """What was said."""
         return Reply(
-            text="".join(self.texts),
-            finish_reason=self.finish_reason or "stop",
+            text="".join(self.texts or self.refusals),
+            finish_reason=self.finish_reason or "error",
             usage=self.usage,
             cached_tokens=self.cached_tokens,
             tool_calls=tuple(self._tools[index] for index in sorted(self._tools)),
-            refused=self.refused,
+            refused=bool(self.refusals),
             simulated=self.simulated,
         )
 
