@@ -37,7 +37,9 @@ class HitLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `parts` are contents that are not text (images, sound), as JSON objects."""
+    """One turn. `parts` are its contents as they came, where they are more than a text: JSON
+    objects in their order, the texts among them. `content` has these texts joined, for counting
+    and for keys; a content that is in no part is sent before the parts."""
 
     role: Role
     content: str
@@ -135,6 +137,8 @@ class Answer:
     """The router's `RouteDecision`, when a model was chosen."""
     simulated: bool = False
     """No model said this: a provider for trials made it up from the context."""
+    warnings: tuple[str, ...] = ()
+    """Budgets that have reached their soft bound with this call."""
     refused: bool = False
     """The provider says that the model declined: nobody is given this again."""
 

@@ -138,11 +138,13 @@ def _message(value: Any, number: int) -> Message:
     calls = value.get("tool_calls") or ()
     if not isinstance(calls, list | tuple) or not all(isinstance(each, dict) for each in calls):
         raise Refused(f"{place}.tool_calls must be a list of objects", param=place)
+    if len(calls) > MOST_TOOLS:
+        raise Refused(f"{place} has {len(calls)} tool calls, at most {MOST_TOOLS}", param=place)
     return Message(
         role=cast("Role", role),
         content=text,
         name=_text(value, "name", LONGEST_NAME) or None,
-        tool_calls=tuple(calls[:MOST_TOOLS]),
+        tool_calls=tuple(calls),
         tool_call_id=_text(value, "tool_call_id", LONGEST_NAME) or None,
         parts=parts,
     )
@@ -156,8 +158,9 @@ def _content(value: Any, place: str) -> tuple[str, tuple[Mapping[str, Any], ...]
     texts = [part for part in value if part.get("type") == "text"]
     if not all(isinstance(part.get("text"), str) for part in texts):
         raise Refused(f"{place}.content has a text part without a text", param=place)
-    others = tuple(part for part in value if part.get("type") != "text")
-    return "\n".join(part["text"] for part in texts), others
+    text = "\n".join(part["text"] for part in texts)
+    plain = len(value) == 1 and value[0] == {"type": "text", "text": text}
+    return text, () if plain else tuple(value)
 
 
 def _limit(body: Mapping[str, Any]) -> int | None:

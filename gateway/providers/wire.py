@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from gateway.errors import KeyMissing, ProviderFailed, ProviderLimited, ProviderRefused
 from gateway.providers.call import Call, Piece, Reply
@@ -22,13 +22,17 @@ MOST_TOLD = 300
 LONGEST_LINE = 2_000_000
 """Bytes of one event."""
 LONGEST_WAIT = 3_600.0
-_FINISHES = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
+_FINISHES: Mapping[str, FinishReason] = {
+    **dict.fromkeys(("stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("tool_calls", "function_call", "tool_use"), "tool_calls"),
+    **dict.fromkeys(
+        ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "refusal"),
+        "content_filter",
+    ),
 }
+"""What servers call an end. Whatever else they say, or nothing, is `error`: such an answer may be
+the half of one, so that it is passed on but never kept."""
 _NEW_NAMES = ("o1", "o3", "o4", "gpt-5")
 """Models that know `max_completion_tokens` only."""
 
@@ -57,18 +61,25 @@ def body_of(call: Call, *, stream: bool) -> dict[str, Any]:
 
 def message_of(message: Message) -> dict[str, Any]:
     """One turn as JSON."""
-    told: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.parts:
-        text = [{"type": "text", "text": message.content}] if message.content else []
-        told["content"] = [*text, *(dict(part) for part in message.parts)]
+    told: dict[str, Any] = {"role": message.role, "content": _content(message)}
     if message.tool_calls:
         told["tool_calls"] = [dict(call) for call in message.tool_calls]
-        told["content"] = message.content or None
+        told["content"] = told["content"] or None
     if message.name is not None:
         told["name"] = message.name
     if message.tool_call_id is not None:
         told["tool_call_id"] = message.tool_call_id
     return told
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """The text, or the parts as they came; a text that is none of them goes first."""
+    if not message.parts:
+        return message.content
+    parts = [dict(part) for part in message.parts]
+    if message.content and all(part.get("type") != "text" for part in parts):
+        parts.insert(0, {"type": "text", "text": message.content})
+    return parts
 
 
 def reply_of(raw: bytes) -> Reply:
@@ -78,13 +89,13 @@ def reply_of(raw: bytes) -> Reply:
     message = choice.get("message")
     if not isinstance(message, dict):
         raise ProviderFailed("the provider's answer has no message")
-    text = message.get("content")
-    refusal = message.get("refusal")
+    text = _text(message.get("content"))
+    refusal = _text(message.get("refusal"))
     tools = message.get("tool_calls") or ()
     usage, cached = usage_of(document.get("usage"))
     return Reply(
-        text=text if isinstance(text, str) else str(refusal or ""),
-        finish_reason=_finish(choice.get("finish_reason")) or "stop",
+        text=text or refusal,
+        finish_reason=_finish(choice.get("finish_reason")) or "error",
         usage=usage,
         cached_tokens=cached,
         tool_calls=tuple(tool for tool in tools if isinstance(tool, dict)),
@@ -103,16 +114,22 @@ def piece_of(raw: str) -> Piece:
     choice = _first(document)
     delta = choice.get("delta")
     delta = delta if isinstance(delta, dict) else {}
-    text, refusal = delta.get("content"), delta.get("refusal")
     tools = delta.get("tool_calls") or ()
     return Piece(
-        text=text if isinstance(text, str) else "",
+        text=_text(delta.get("content")),
         tool_calls=tuple(tool for tool in tools if isinstance(tool, dict)),
         finish_reason=_finish(choice.get("finish_reason")),
         usage=usage,
         cached_tokens=cached,
-        refusal=refusal if isinstance(refusal, str) else "",
+        refusal=_text(delta.get("refusal")),
     )
+
+
+def _text(value: Any) -> str:
+    """What is said; some servers say it in parts."""
+    if isinstance(value, list):
+        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+    return value if isinstance(value, str) else ""
 
 
 def usage_of(value: Any) -> tuple[Usage | None, int]:
@@ -185,7 +202,7 @@ def _told(document: Mapping[str, Any]) -> str:
 def _finish(value: Any) -> FinishReason | None:
     if value is None:
         return None
-    return cast("FinishReason", _FINISHES.get(value if isinstance(value, str) else "", "stop"))
+    return _FINISHES.get(value.casefold(), "error") if isinstance(value, str) else "error"
 
 
 def _object(raw: bytes | str) -> dict[str, Any]:
