@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -14,22 +14,12 @@ import httpx
 from gateway.errors import KeyMissing, ProviderFailed
 from gateway.providers import wire
 from gateway.providers.call import Call, Piece, Reply
-from gateway.providers.connections import CONNECT_S, async_client, client
+from gateway.providers.connections import async_client, client
+from gateway.providers.deadlines import Timeouts, Until, ablocks, blocks
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of one answer, unpacked."""
 MOST_OF_AN_ERROR = 16 * 1024
-
-
-@dataclass(slots=True)
-class Until:
-    """When a call must have ended: a server that sends drop by drop never times out by itself."""
-
-    seconds: float
-    end: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.end = time.monotonic() + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +40,15 @@ class OpenAIHttp:
         """The answer as it comes."""
         with self._opened(call, stream=True) as (response, until):
             events = wire.Events()
-            for block in response.iter_bytes():
-                yield from _said(events, block, until)
+            for block in blocks(response, until):
+                yield from _said(events, block)
             _complete(events)
 
     @contextmanager
     def _opened(self, call: Call, *, stream: bool) -> Iterator[tuple[httpx.Response, Until]]:
         until = Until(call.seconds)
-        with _told_plainly(self.name):
-            request = client().build_request("POST", **self._asked(call, stream=stream))
+        with _told_plainly(self.name, until):
+            request = client().build_request("POST", **self._asked(call, until, stream=stream))
             response = client().send(request, stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
@@ -78,8 +68,8 @@ class OpenAIHttp:
         """`stream` for asyncio."""
         async with self._aopened(call, stream=True) as (response, until):
             events = wire.Events()
-            async for block in response.aiter_bytes():
-                for piece in _said(events, block, until):
+            async for block in ablocks(response, until):
+                for piece in _said(events, block):
                     yield piece
             _complete(events)
 
@@ -88,10 +78,11 @@ class OpenAIHttp:
         self, call: Call, *, stream: bool
     ) -> AsyncIterator[tuple[httpx.Response, Until]]:
         until = Until(call.seconds)
-        with _told_plainly(self.name):
+        with _told_plainly(self.name, until):
             http = async_client()
-            request = http.build_request("POST", **self._asked(call, stream=stream))
-            response = await http.send(request, stream=True)
+            request = http.build_request("POST", **self._asked(call, until, stream=stream))
+            async with asyncio.timeout(until.left):
+                response = await http.send(request, stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     raw = await _aread(response, until, MOST_OF_AN_ERROR)
@@ -101,12 +92,12 @@ class OpenAIHttp:
                 await response.aclose()
 
     # --- what both send ---------------------------------------------------------------------
-    def _asked(self, call: Call, *, stream: bool) -> dict[str, Any]:
+    def _asked(self, call: Call, until: Until, *, stream: bool) -> dict[str, Any]:
         return {
             "url": f"{self.base_url.rstrip('/')}/chat/completions",
             "json": wire.body_of(call, stream=stream),
             "headers": self._headers(),
-            "timeout": httpx.Timeout(call.seconds, connect=min(CONNECT_S, call.seconds)),
+            "extensions": {"timeout": Timeouts(until)},
         }
 
     def _headers(self) -> dict[str, str]:
@@ -124,36 +115,37 @@ class OpenAIHttp:
 
 
 @contextmanager
-def _told_plainly(name: str) -> Iterator[None]:
+def _told_plainly(name: str, until: Until) -> Iterator[None]:
     """Errors of the network as ours; the message names the provider and no address."""
     try:
         yield
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         raise ProviderFailed(f"provider {name!r} did not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        until.check()  # the connection was cut because the time was over
         kind = type(error).__name__
         raise ProviderFailed(f"the connection to provider {name!r} failed ({kind})") from error
 
 
 def _read(response: httpx.Response, until: Until, most: int = MOST_BYTES) -> bytes:
     body = bytearray()
-    for block in response.iter_bytes():
+    for block in blocks(response, until):
         body += block
-        _within(len(body), most, until)
+        _within(len(body), most)
     return bytes(body)
 
 
 async def _aread(response: httpx.Response, until: Until, most: int = MOST_BYTES) -> bytes:
     body = bytearray()
-    async for block in response.aiter_bytes():
+    async for block in ablocks(response, until):
         body += block
-        _within(len(body), most, until)
+        _within(len(body), most)
     return bytes(body)
 
 
-def _said(events: wire.Events, block: bytes, until: Until) -> Iterator[Piece]:
+def _said(events: wire.Events, block: bytes) -> Iterator[Piece]:
     events.taken += len(block)
-    _within(events.taken, MOST_BYTES, until)
+    _within(events.taken, MOST_BYTES)
     for data in events.feed(block):
         piece = wire.piece_of(data)
         # Not every server sends the end mark, but all say why they ended.
@@ -161,11 +153,9 @@ def _said(events: wire.Events, block: bytes, until: Until) -> Iterator[Piece]:
         yield piece
 
 
-def _within(size: int, most: int, until: Until) -> None:
+def _within(size: int, most: int) -> None:
     if size > most:
         raise ProviderFailed(f"the provider's answer is larger than {most} bytes")
-    if time.monotonic() > until.end:
-        raise ProviderFailed(f"the provider did not finish within {until.seconds:g} s")
 
 
 def _complete(events: wire.Events) -> None:
