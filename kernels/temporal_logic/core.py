@@ -128,16 +128,23 @@ class Pool:
 
     def horizon(self, index: int) -> int | None:
         """How many samples ahead the value may depend on; None without a bound."""
-        row = self.rows[index]
-        ahead = 0
-        for part in row.operands:
-            below = self.horizon(part)
-            if below is None:
-                return None
-            ahead = max(ahead, below)
-        if row.kind in FUTURE:
-            return None if row.high is None else ahead + row.high
-        return ahead
+        return self._reach(index, FUTURE)
+
+    def history(self, index: int) -> int | None:
+        """How many samples back the value may depend on; None without a bound."""
+        return self._reach(index, PAST)
+
+    def _reach(self, root: int, kinds: frozenset[str]) -> int | None:
+        """How far the windows of these kinds reach together: each node is looked at once."""
+        far: dict[int, int | None] = {}
+        for index in self.reachable(root):
+            row = self.rows[index]
+            below = [far[part] for part in row.operands]
+            own = row.high if row.kind in kinds else 0
+            bounded = [part for part in below if part is not None]
+            endless = own is None or len(bounded) < len(below)
+            far[index] = None if endless else max(bounded, default=0) + (own or 0)
+        return far[root]
 
     def reachable(self, *roots: int) -> list[int]:
         """All nodes under the roots, operands first."""

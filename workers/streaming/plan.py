@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from kernels import temporal_logic
 from kernels.forecast import MAX_PERIOD
-from kernels.temporal_logic.core import PAST, Pool
 
 Stage = Literal["match", "forecast"]
 SHORTEST, LONGEST = 8, 4096
@@ -111,7 +110,7 @@ class Watched:
     @cached_property
     def context(self) -> int | None:
         """Samples before a new one that the values it completes depend on; None: all of them."""
-        back = _depth(self.formula.pool, self.formula.root)
+        back = self.formula.pool.history(self.formula.root)
         if back is None or self.formula.horizon is None:
             return None
         return back + self.monitor().horizon
@@ -134,13 +133,3 @@ class Watched:
     def monitor(self) -> temporal_logic.Monitor:
         """A new monitor of it. Raises ValueError when it cannot be watched."""
         return temporal_logic.Monitor(self.formula, intervals=False)
-
-
-def _depth(pool: Pool, node: int) -> int | None:
-    """How many samples back the value may depend on; None without a bound."""
-    row = pool.rows[node]
-    depths = [_depth(pool, part) for part in row.operands]
-    if any(depth is None for depth in depths) or (row.kind in PAST and row.high is None):
-        return None
-    most = max((depth or 0 for depth in depths), default=0)
-    return most + (row.high or 0) if row.kind in PAST else most
