@@ -109,14 +109,12 @@ class _Case:
         """One operand is enough for a false `and`, a true `or`, or a true implication."""
         if node.kind is Kind.NOT:
             return self.blame(node.operands[0], t)
-        first, second = node.operands
-        values = self.true(first, t), self.true(second, t)
         if node.kind is Kind.IMPLIES:
-            return self.blame(second if values[0] else first, t)
+            condition, conclusion = node.operands
+            return self.blame(conclusion if self.true(condition, t) else condition, t)
         deciding = node.kind is Kind.OR
-        if deciding not in values:
-            return node, t, self._extent(node, t)
-        return self.blame(first if values[0] is deciding else second, t)
+        alone = [part for part in node.operands if self.true(part, t) is deciding]
+        return self.blame(alone[0], t) if alone else (node, t, self._extent(node, t))
 
     def _window(self, node: Operation, t: int) -> Blame:
         """The first position that decides the window, or the window."""

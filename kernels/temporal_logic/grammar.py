@@ -24,6 +24,7 @@ from kernels.temporal_logic.tree import (
 )
 from kernels.temporal_logic.words import (
     COMPARATORS,
+    FLAT,
     INFINITE,
     LEVELS,
     PREFIXES,
@@ -41,7 +42,10 @@ from kernels.temporal_logic.words import (
 MAX_TEXT = 20_000
 """Characters."""
 MAX_DEPTH = 60
-"""Nested operators; a formula nobody can read is a mistake, and recursion must end."""
+"""Nested operators, also `<->` and `xor` in a row; `&` and `|` in a row are one operator. A formula
+nobody can read is a mistake, and recursion must end."""
+MAX_TERMS = 100
+"""Numbers and signals that are added or multiplied in a row."""
 MAX_RESULT = 1e300
 """So that no sum or product of finite samples becomes infinite."""
 
@@ -101,12 +105,16 @@ class _Parser:
 
     def _nested(self, read: Callable[[], Node | Expression]) -> Node | Expression:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            hint = f"at most {MAX_DEPTH} levels are read; split the formula"
-            raise FormulaError("operators are nested too deeply", self._start, hint)
+        self._check_depth(self.depth, self._start)
         found = read()
         self.depth -= 1
         return found
+
+    @staticmethod
+    def _check_depth(depth: int, at: int) -> None:
+        if depth > MAX_DEPTH:
+            hint = f"at most {MAX_DEPTH} levels are read; split the formula"
+            raise FormulaError("operators are nested too deeply", at, hint)
 
     def _as_node(self, part: Node | Expression, start: int) -> Node:
         if isinstance(part, Signal):
@@ -122,27 +130,40 @@ class _Parser:
         hint = "compare numbers only; join comparisons with &, as in (1 < x) & (x < 5)"
         raise FormulaError(f"({part}) is a truth value, not a number", start, hint)
 
-    def _operator(self, table: dict[str, Kind]) -> Kind | None:
+    def _operator(self, level: int) -> tuple[Kind, int] | None:
+        """The binary operator that stands here and its level, unless it binds looser."""
         if self._now.kind not in {"symbol", "word"}:
             return None
-        kind = table.get(self._now.text)
-        self.at += kind is not None
-        return kind
+        for own, table in enumerate(LEVELS[level:], level):
+            if self._now.text in table:
+                self.at += 1
+                return table[self.tokens[self.at - 1].text], own
+        return None
 
     def _binary(self, level: int) -> Node | Expression:
-        if level == len(LEVELS):
-            return self._prefix()
+        """An operand and all that is joined to it by operators of this level or tighter ones."""
         start = self._start
-        left = self._binary(level + 1)
-        while (kind := self._operator(LEVELS[level])) is not None:
-            first = self._as_node(left, start)
-            low, high = self._interval(kind)
-            second_at = self._start
-            deeper = level if kind in RIGHTWARDS else level + 1
-            right = self._nested(lambda deeper=deeper: self._binary(deeper))  # type: ignore[misc]
-            second = self._as_node(right, second_at)
-            left = Operation(kind, (first, second), low, high, self._span(start))
+        left = self._prefix()
+        at = self._start
+        while (found := self._operator(level)) is not None:
+            kind, own = found
+            parts = [self._as_node(left, start)]
+            right, low, high = self._right(kind, own)
+            parts.append(right)
+            while kind in FLAT and self._operator(own) is not None:
+                parts.append(self._right(kind, own)[0])
+            left = Operation(kind, tuple(parts), low, high, self._span(start))
+            self._check_depth(left.depth, at)
+            at = self._start
         return left
+
+    def _right(self, kind: Kind, level: int) -> tuple[Node, int, int | None]:
+        """The interval and the operand behind an operator."""
+        low, high = self._interval(kind)
+        start = self._start
+        deeper = level if kind in RIGHTWARDS else level + 1
+        operand = self._nested(lambda: self._binary(deeper))
+        return self._as_node(operand, start), low, high
 
     def _prefix(self) -> Node | Expression:
         token = self._now
@@ -154,7 +175,9 @@ class _Parser:
         low, high = self._interval(kind)
         start = self._start
         operand = self._as_node(self._nested(self._prefix), start)
-        return Operation(kind, (operand,), low, high, self._span(token.span[0]))
+        whole = Operation(kind, (operand,), low, high, self._span(token.span[0]))
+        self._check_depth(whole.depth, token.span[0])
+        return whole
 
     def _interval(self, kind: Kind) -> tuple[int, int | None]:
         """The bounds after an operator, in samples; (0, None) when there are none."""
@@ -236,21 +259,27 @@ class _Parser:
         if token.text == "/" and right == Number(0.0):
             raise FormulaError("division by zero", token.span[0], "divide by another number")
         try:
-            return fold(token.text, (left, right))
+            found = fold(token.text, (left, right))
         except ValueError as error:
             hint = "use smaller numbers"
             raise FormulaError(str(error), token.span[0], hint) from None
+        return self._limited(found, token)
+
+    @staticmethod
+    def _limited(expression: Expression, token: Token) -> Expression:
+        if expression.depth > MAX_TERMS:
+            hint = "compute such a signal beforehand and give it a name"
+            raise FormulaError(f"more than {MAX_TERMS} terms", token.span[0], hint)
+        return expression
 
     def _factor(self) -> Node | Expression:
         token = self._now
         if self._take("-"):
             start = self._start
             operand = self._as_expression(self._nested(self._factor), start)
-            return (
-                fold("-", (Number(0.0), operand))
-                if isinstance(operand, Number)
-                else (Arithmetic("*", (Number(-1.0), operand)))
-            )
+            if isinstance(operand, Number):
+                return fold("-", (Number(0.0), operand))
+            return self._limited(Arithmetic("*", (Number(-1.0), operand)), token)
         if self._take("+"):
             return self._as_expression(self._nested(self._factor), token.span[0])
         if self._take("("):
@@ -283,7 +312,7 @@ class _Parser:
             start = self._start
             operand = self._as_expression(self._nested(self._sum), start)
             self._need(")", "write abs(x)")
-            return fold("abs", (operand,))
+            return self._limited(fold("abs", (operand,)), token)
         known = token.text in PREFIXES or any(token.text in level for level in LEVELS)
         if known and len(token.text) > 1:
             hint = "give it an operand; a signal of that name is written in quotes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from kernels.series import MAX_MAGNITUDE
 from kernels.temporal_logic.words import Kind, Span, quoted
@@ -15,6 +16,7 @@ class Number:
     """A constant."""
 
     value: float
+    depth: ClassVar[int] = 0
 
     def __str__(self) -> str:
         return f"{self.value:.17g}" if self.value % 1 else f"{self.value:.15g}"
@@ -25,6 +27,7 @@ class Signal:
     """The samples under a name."""
 
     name: str
+    depth: ClassVar[int] = 0
 
     def __str__(self) -> str:
         return quoted(self.name)
@@ -36,6 +39,12 @@ class Arithmetic:
 
     operator: str
     operands: tuple[Expression, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+    """How many of these stand one within the other."""
+
+    def __post_init__(self) -> None:
+        """Know how deep it is: what walks over it goes as deep into recursion."""
+        object.__setattr__(self, "depth", 1 + max(part.depth for part in self.operands))
 
     def __str__(self) -> str:
         if self.operator == "abs":
@@ -52,6 +61,7 @@ class Truth:
 
     value: bool
     span: Span = field(default=(0, 0), compare=False)
+    depth: ClassVar[int] = 0
 
     def __str__(self) -> str:
         return "true" if self.value else "false"
@@ -63,6 +73,7 @@ class Proposition:
 
     name: str
     span: Span = field(default=(0, 0), compare=False)
+    depth: ClassVar[int] = 0
 
     def __str__(self) -> str:
         return quoted(self.name)
@@ -76,6 +87,7 @@ class Comparison:
     left: Expression
     right: Expression
     span: Span = field(default=(0, 0), compare=False)
+    depth: ClassVar[int] = 0
 
     def __str__(self) -> str:
         return f"{self.left} {self.operator} {self.right}"
@@ -83,20 +95,29 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A boolean or temporal operator; `low` and `high` in samples, `high` None = unbounded."""
+    """A boolean or temporal operator; `low` and `high` in samples, `high` None = unbounded.
+
+    `&` and `|` have two operands or more: what is joined in a row is one operation.
+    """
 
     kind: Kind
     operands: tuple[Node, ...]
     low: int = 0
     high: int | None = None
     span: Span = field(default=(0, 0), compare=False)
+    depth: int = field(init=False, compare=False, repr=False)
+    """How many operations stand one within the other."""
+
+    def __post_init__(self) -> None:
+        """Know how deep it is: what walks over it goes as deep into recursion."""
+        object.__setattr__(self, "depth", 1 + max(part.depth for part in self.operands))
 
     def __str__(self) -> str:
         bounds = "" if (self.low, self.high) == (0, None) else self._bounds()
         inner = [f"({part})" for part in self.operands]
         if len(inner) == 1:
             return f"{self.kind}{bounds}{inner[0]}"
-        return f"{inner[0]} {self.kind}{bounds} {inner[1]}"
+        return f" {self.kind}{bounds} ".join(inner)
 
     def _bounds(self) -> str:
         return f"[{self.low},{'inf' if self.high is None else self.high}]"

@@ -78,6 +78,9 @@ LEVELS: tuple[dict[str, Kind], ...] = (
     TEMPORAL,
 )
 RIGHTWARDS = frozenset({Kind.IMPLIES, *TEMPORAL.values()})
+FLAT = frozenset({Kind.AND, Kind.OR})
+"""The operators that take all that is joined in a row at once, however many."""
+
 COMPARATORS = {
     **{sign: sign for sign in (">", ">=", "<", "<=", "==", "!=")},
     "=": "==",

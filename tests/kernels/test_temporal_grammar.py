@@ -85,6 +85,10 @@ def test_any_name_may_be_written_in_quotes():
         ("p until", 7, "operand was expected"),
         ("always", 0, "has none"),
         ("!" * 100 + "p", 61, "nested too deeply"),
+        ("!" * 40 + "(" + " xor ".join("p" * 40) + ")", 18, "nested too deeply"),
+        (" <-> ".join("p" * 62), 362, "nested too deeply"),
+        ("x + " * 150 + "x > 1", 402, "more than 100 terms"),
+        ("-(" * 25 + "x" + "+x" * 80 + ")" * 25 + "> 1", 8, "more than 100 terms"),
         ("p & " * 6000 + "p", 20_000, "characters"),
         (3, 0, "as a string"),
     ],
@@ -95,3 +99,46 @@ def test_a_mistake_is_told_with_position_and_hint(text, position, says):
 
     assert caught.value.position == position
     assert caught.value.hint in str(caught.value)
+
+
+@pytest.mark.parametrize(("sign", "least"), [("&", -7.0), ("|", 4.0)])
+def test_any_number_of_formulas_may_be_joined_in_a_row(sign, least):
+    names = [f"s{number}" for number in range(1200)]
+    trace = {name: [4.0] for name in names} | {"s900": [-7.0]}
+
+    formula = temporal_logic.parse(f" {sign} ".join(f"{name} > 0" for name in names))
+
+    assert temporal_logic.robustness(formula, trace).tolist() == [least]
+    assert temporal_logic.parse(str(formula)) == formula
+    found = temporal_logic.explain(formula, trace)
+    assert (found and found.subformula) == ("s900 > 0" if sign == "&" else None)
+
+
+def test_the_deepest_formulas_that_are_read_are_evaluated_too():
+    """Also from deep within other calls, as in a task or a request."""
+    deepest = [
+        "(" * 58 + "p & q" + ")" * 58,
+        "!" * 57 + "(p & q)",
+        " <-> ".join("p" * 61),
+        "G " * 58 + "(" + "0.5*x + " * 48 + "x > -1)",
+        "(x > 1 -> " * 29 + "x > 1" + ")" * 29,
+    ]
+    trace = {"p": [True], "q": [True], "x": [2.0]}
+
+    def judge(text, frames):
+        if frames:
+            return judge(text, frames - 1)
+        formula = temporal_logic.parse(text)
+        temporal_logic.explain(formula, trace)
+        assert hash(formula) == hash(temporal_logic.parse(text))
+        return temporal_logic.satisfies(formula, trace)
+
+    assert [judge(text, 150) for text in deepest] == [True, False, True, True, True]
+
+
+def test_formulas_with_shared_parts_take_no_longer_than_they_are():
+    formula = temporal_logic.parse(" <-> ".join(f"F[0,2] O[1,3] s{n}" for n in range(50)))
+
+    assert (formula.horizon, formula.pool.history(formula.root)) == (2, 3)
+    assert temporal_logic.parse("F (a <-> b <-> c)").horizon is None
+    assert temporal_logic.Monitor(formula).horizon == 2
