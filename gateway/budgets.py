@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
-from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from gateway import catalogue
@@ -32,8 +31,6 @@ from gateway.router import dollars
 from gateway.spending import after, midnight, period_of, starts
 
 logger = logging.getLogger(__name__)
-
-FREE = 0
 
 Periods = Sequence[tuple[Budget, int | None]]
 """Budgets with the ids of their period's row."""
@@ -60,14 +57,15 @@ def applying(payer: Payer) -> list[Budget]:
     ]
 
 
-def reserve(payer: Payer, request_id: str, amount: int, at: datetime | None = None) -> None:
+def reserve(payer: Payer, request_id: str, amount: int, at: datetime | None = None) -> bool:
     """Hold `amount` nano-dollars in every hard budget, instead of what the request held before.
 
-    Raises BudgetExhausted, naming the budget, when one has no room; then nothing is held.
+    False: there is none, so nothing is held. Raises BudgetExhausted, naming the budget, when one
+    has no room; then nothing is held either.
     """
     hard = [budget for budget in applying(payer) if budget.hard is not None]
     if not hard:
-        return
+        return False
     at = at or timezone.now()
     periods = [(budget, period_of(budget, at)) for budget in hard]
     try:
@@ -77,6 +75,7 @@ def reserve(payer: Payer, request_id: str, amount: int, at: datetime | None = No
         with transaction.atomic():
             cancel(payer.tenant_id, request_id)
             _hold(payer, request_id, periods, amount, at)
+    return True
 
 
 def _hold(payer: Payer, request_id: str, periods: Periods, amount: int, at: datetime) -> None:
@@ -141,46 +140,50 @@ def _give_back(holds: Iterable[BudgetHold]) -> None:
         _change(hold.period_id, held=-hold.amount)
 
 
-def _change(pk: int, *, spent: int = 0, held: int = 0) -> None:
-    BudgetPeriod.objects.filter(pk=pk).update(
-        spent=F("spent") + spent, held=Greatest(F("held") + held, FREE)
-    )
+def _change(pk: int, *, spent: int = 0, held: int = 0) -> tuple[int, bool] | None:
+    """What is spent of a period now, and whether it was warned of; None when it is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGE, [spent, held, held, pk])
+        row = cursor.fetchone()
+    return (row[0], row[1] is not None) if row else None
 
 
-def settle(entry: LedgerEntry) -> tuple[str, ...]:
+_CHANGE = """
+UPDATE gateway_budgetperiod
+SET spent = spent + %s, held = CASE WHEN held + %s < 0 THEN 0 ELSE held + %s END
+WHERE id = %s
+RETURNING spent, warned_at
+"""
+
+
+def settle(entry: LedgerEntry, *, reserved: bool = True) -> tuple[str, ...]:
     """Spend what an entry cost, and give back what its request held. In the entry's transaction.
 
     Answers the names of the budgets that are at or beyond their soft bound.
     """
-    payer = payer_of(entry)
-    budgets = applying(payer)
-    periods = [period_of(budget, entry.at) for budget in budgets] if entry.cost else []
-    changes = {pk: [entry.cost, 0] for pk in periods if pk}
-    held = BudgetHold.objects.filter(tenant_id=entry.tenant_id, request_id=entry.request_id)
-    for hold in _taken(held):
-        changes.setdefault(hold.period_id, [0, 0])[1] -= hold.amount
+    charged = applying(payer_of(entry)) if entry.cost else []
+    opened = {pk: budget for budget in charged if (pk := period_of(budget, entry.at))}
+    changes = {pk: [entry.cost, 0] for pk in opened}
+    if reserved:
+        held = BudgetHold.objects.filter(tenant_id=entry.tenant_id, request_id=entry.request_id)
+        for hold in _taken(held):
+            changes.setdefault(hold.period_id, [0, 0])[1] -= hold.amount
+    reached = []
     for pk in sorted(changes):
         spent, back = changes[pk]
-        _change(pk, spent=spent, held=back)
-    return _warnings(budgets, entry) if entry.cost else ()
+        told, budget = _change(pk, spent=spent, held=back), opened.get(pk)
+        if told and budget and budget.soft is not None and told[0] >= budget.soft:
+            reached.append(budget.name)
+            if not told[1]:
+                _warn(pk, budget, told[0], entry.at)
+    return tuple(reached)
 
 
-def _warnings(budgets: Sequence[Budget], entry: LedgerEntry) -> tuple[str, ...]:
-    opened = ((period_of(budget, entry.at), budget) for budget in budgets)
-    soft = {pk: budget for pk, budget in opened if pk and budget.soft is not None}
-    reached = [
-        (row, soft[row.pk])
-        for row in (BudgetPeriod.objects.filter(pk__in=list(soft)) if soft else ())
-        if row.spent >= (soft[row.pk].soft or 0)
-    ]
-    for row, budget in reached:
-        if row.warned_at is not None:
-            continue
-        first = BudgetPeriod.objects.filter(pk=row.pk, warned_at=None).update(warned_at=entry.at)
-        if first:
-            told = f"{dollars(row.spent)} of {dollars(budget.soft or 0)}"
-            logger.warning("budget %s has reached its soft bound: %s", budget.name, told)
-    return tuple(budget.name for _, budget in reached)
+def _warn(pk: int, budget: Budget, spent: int, at: datetime) -> None:
+    """Tell once in a period that the soft bound is reached."""
+    if BudgetPeriod.objects.filter(pk=pk, warned_at=None).update(warned_at=at):
+        told = f"{dollars(spent)} of {dollars(budget.soft or 0)}"
+        logger.warning("budget %s has reached its soft bound: %s", budget.name, told)
 
 
 def payer_of(entry: LedgerEntry) -> Payer:

@@ -1,7 +1,8 @@
 """What is in force, as each process sees it: models, policies, budgets, a second behind the rows.
 
-One reading of the four small tables serves all calls of a second. A database that does not answer
-leaves the last view in force.
+One reading of the four small tables serves all calls of a second. While calls come, it is read
+anew before that, by a thread that nobody waits for. A database that does not answer leaves the
+last view in force.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import DatabaseError
 
 from gateway.errors import Refused
 from gateway.models import Budget, GatewayPolicy, LanguageModel, Provider
 from gateway.router import Candidate, Rules
+from gateway.threads import apart, later
 
 logger = logging.getLogger(__name__)
 
 FRESH_S = 1.0
+AGEING_S = 0.4
+"""From this age on it is read again beside the calls."""
 MOST_MODELS = 5_000
 MOST_POLICIES = 5_000
 MOST_BUDGETS = 10_000
@@ -43,12 +47,16 @@ class View:
     providers: Mapping[str, Provider]
     budgets: Mapping[int, tuple[Budget, ...]]
     """Of each tenant, by id of the row: the order in which they are locked."""
+    _seen: dict[int, list[LanguageModel]] = field(default_factory=dict, compare=False)
 
     def models_of(self, tenant_id: int) -> list[LanguageModel]:
         """The enabled models of a tenant, by name: its own before everybody's of that name."""
-        found = {name: row for (owner, name), row in self.models.items() if owner is None}
-        found |= {name: row for (owner, name), row in self.models.items() if owner == tenant_id}
-        return [found[name] for name in sorted(found)]
+        seen = self._seen.get(tenant_id)
+        if seen is None:
+            found = {name: row for (owner, name), row in self.models.items() if owner is None}
+            found |= {name: row for (owner, name), row in self.models.items() if owner == tenant_id}
+            seen = self._seen[tenant_id] = [found[name] for name in sorted(found)]
+        return seen
 
     def model(self, tenant_id: int, name: str) -> LanguageModel | None:
         """The enabled model of a name that the tenant sees."""
@@ -79,32 +87,40 @@ class Watcher:
         """Begin anew: in a process that was forked."""
         self._lock = threading.Lock()
         self._view: View | None = None
-        self._until = float("-inf")
+        self.forget()
 
     def forget(self) -> None:
         """Read the rows anew the next time."""
-        self._until = float("-inf")
+        self._read_at = float("-inf")
+        self._asked_again = False
 
     def view(self) -> View:
         """The rows in force. Raises DatabaseError only while there is no view yet."""
-        view = self._view
-        if view is not None and self._now() < self._until:
+        view, age = self._view, self._now() - self._read_at
+        if view is not None and age < FRESH_S:
+            if age >= AGEING_S and not self._asked_again and apart():
+                self._asked_again = True
+                later(self._ahead)
             return view
         if view is not None and not self._lock.acquire(blocking=False):
             return view  # another thread is reading
         if view is None:
             self._lock.acquire()
         try:
-            return self._refreshed()
+            return self._refreshed(FRESH_S)
         finally:
             self._lock.release()
 
-    def _refreshed(self) -> View:
+    def _ahead(self) -> None:
+        with self._lock:
+            self._refreshed(AGEING_S)
+
+    def _refreshed(self, fresh_s: float) -> View:
         view = self._view
-        if view is not None and self._now() < self._until:
+        if view is not None and self._now() - self._read_at < fresh_s:
             return view
         # Before the reading: what is written meanwhile is seen within the same time.
-        self._until = self._now() + FRESH_S
+        self._read_at, self._asked_again = self._now(), False
         try:
             self._view = _read()
         except DatabaseError as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
+from django.db.models import sql
 from django.utils import timezone
 
 from gateway import budgets, spending
@@ -17,6 +18,7 @@ from gateway.budgets import Payer
 from gateway.models import LedgerEntry
 from gateway.models.accounting import NAME
 from gateway.savings import Amounts, Usage
+from gateway.threads import surviving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Call:
     task_class: str = "simple"
     hit_level: str = "none"
     simulated: bool = False
+    reserved: bool = True
+    """Whether it may hold a part of a budget; False spares looking."""
     at: datetime = field(default_factory=timezone.now)
 
 
@@ -49,20 +53,33 @@ class Recorded:
 
 def record(call: Call) -> Recorded:
     """Write a call and settle its budgets, once."""
-    entry = _entry(call)
+    return surviving(_recorded, _entry(call), reserved=call.reserved)
+
+
+def _recorded(entry: LedgerEntry, *, reserved: bool) -> Recorded:
+    charged = budgets.applying(budgets.payer_of(entry)) if entry.cost else []
     # Periods are opened before the entry is there: their first sum must not hold it.
-    for budget in budgets.applying(call.payer) if entry.cost else ():
+    for budget in charged:
         spending.period_of(budget, entry.at)
-    try:
-        with transaction.atomic():
-            entry.save(force_insert=True)
-            return Recorded(written=True, warnings=budgets.settle(entry))
-    except IntegrityError:
-        written = LedgerEntry.objects.filter(tenant_id=entry.tenant_id, request_id=entry.request_id)
-        if not written.exists():
-            raise
+    if not charged and not reserved:
+        return Recorded(written=_inserted(entry))
+    with transaction.atomic():
+        if _inserted(entry):
+            return Recorded(written=True, warnings=budgets.settle(entry, reserved=reserved))
     budgets.cancel(entry.tenant_id, entry.request_id)  # reserved again by a second attempt
     return Recorded(written=False)
+
+
+def _inserted(entry: LedgerEntry) -> bool:
+    """Whether the row is new. One statement; a call that is there already is no error."""
+    columns = [column for column in LedgerEntry._meta.concrete_fields if not column.primary_key]  # noqa: SLF001 - Django's name for it
+    query = sql.InsertQuery(LedgerEntry)
+    query.insert_values(columns, [entry])
+    ((text, words),) = query.get_compiler(connection=connection).as_sql()
+    with connection.cursor() as cursor:
+        # Not "OR IGNORE": what the constraints refuse has to be told.
+        cursor.execute(f"{text} ON CONFLICT (tenant_id, request_id) DO NOTHING", words)
+        return bool(cursor.rowcount == 1)
 
 
 def _entry(call: Call) -> LedgerEntry:

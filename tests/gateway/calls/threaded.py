@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from ansf_platform.settings import SQLITE_OPTIONS
 from gateway import threads
@@ -36,8 +36,4 @@ def db(django_db_setup, django_db_blocker, tmp_path):
 def threads_of_its_own(db):
     """The pipe's threads keep a connection; here it ends with the test's database."""
     yield
-    pool = threads._pool()
-    for _ in range(threads.THREADS):
-        pool.submit(connections.close_all)
-    pool.shutdown()
-    threads._pool.cache_clear()
+    threads.close()
