@@ -87,27 +87,27 @@ class Directory:
 
     @contextmanager
     def locked(self, wait_s: float) -> Iterator[bool]:
-        """Hold the writers' lock, or yield False when another process has it for that long."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = (self.path / LOCK).open("w")
-        except OSError as error:
-            logger.warning("no index of %s can be kept: %s", self._namespace, error)
-            yield False
-            return
-        with file:
+        """Hold the writers' lock, or yield False when another process has it for that long.
+
+        Raises OSError where nothing can be written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.path / LOCK).open("w") as file:
             yield _lock(file.fileno(), wait_s)
 
     def make_room(self, size: int) -> bool:
-        """Whether so many bytes may be written, after others' least recently used went."""
+        """Whether so many bytes may be written, after others' least recently used went.
+
+        What somebody writes at the moment stays. Raises OSError.
+        """
         limit = settings.ANSF["PATTERN_CACHE_MB"] << 20
         others = [(path, _size(path)) for path in root().iterdir() if path != self.path]
         excess = size * FREE_SHARE + sum(size for _, size in others) - limit
         for path, taken in sorted(others, key=lambda one: _used(one[0])):
             if excess <= 0:
                 break
-            shutil.rmtree(path, ignore_errors=True)
-            excess -= taken
+            if taken and _emptied(path):
+                excess -= taken
         free = shutil.disk_usage(root()).free
         fits = excess <= 0 and size * FREE_SHARE < free
         if not fits:
@@ -144,11 +144,26 @@ def _lock(descriptor: int, wait_s: float) -> bool:
             return True
 
 
+def _emptied(path: Path) -> bool:
+    """Remove all but the lock file, which others may be waiting at; False when somebody writes."""
+    with suppress(OSError), (path / LOCK).open("w") as file:
+        if not _lock(file.fileno(), 0.0):
+            return False
+        (path / MANIFEST).unlink(missing_ok=True)
+        for other in path.iterdir():
+            if other.name != LOCK:
+                shutil.rmtree(other, ignore_errors=True)
+        return True
+    return False
+
+
 def _size(path: Path) -> int:
+    """Bytes below a directory, as far as they are still there."""
     total = 0
-    for file in path.rglob("*"):
-        with suppress(OSError):
-            total += file.stat().st_size if file.is_file() else 0
+    for home, _, names in os.walk(path):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(home) / name).stat().st_size
     return total
 
 

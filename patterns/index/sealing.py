@@ -46,7 +46,10 @@ def write_more(
     directory: Directory, namespace: Namespace, known: Snapshot, segments: tuple[Segment, ...]
 ) -> tuple[Segment, ...]:
     """What the newest part holds as one more segment, or everything as one; () without room."""
-    merge = len(segments) + 1 > MAX_SEGMENTS or known.live < known.rows * (1 - DEAD_SHARE)
+    many = len(segments) + 1 > MAX_SEGMENTS
+    # Segments that made room for another namespace are readable only by who has them open.
+    gone = any(not segment.path.exists() for segment in segments)
+    merge = many or gone or known.live < known.rows * (1 - DEAD_SHARE)
     first = 0 if merge else len(segments)
     parts, masks = known.parts[first:], known.alive[first:]
     size = sum(int(mask.sum()) for mask in masks) * row_bytes(namespace)
@@ -56,8 +59,8 @@ def write_more(
     with Writer(path, namespace.dimension, namespace.metric) as writer:
         for batch in _batches(parts, masks):
             writer.add(batch)
-        gone = known.parts[-1].gone if not merge else np.empty(0, np.int64)
-        segment = writer.finish(gone, known.through)
+        removed = known.parts[-1].gone if not merge else np.empty(0, np.int64)
+        segment = writer.finish(removed, known.through)
     held = (segment,) if merge else (*segments, segment)
     directory.write(known.through, held)
     return held

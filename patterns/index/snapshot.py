@@ -18,6 +18,8 @@ DEPTH, FACTOR = 16, 5
 """Candidates reranked: so many, and so many for each wanted result. Among the 66 best by int8 code
 were the ten nearest of 100 000 in every measured case, structured or not."""
 
+Terms = tuple[int, str, str, int]
+"""What vectors are: dimension, metric, encoder, version of the scaler."""
 Candidates = Callable[[Part, Vectors, int, Mask], Ids]
 
 
@@ -40,6 +42,7 @@ class Snapshot:
     metric: str
     parts: tuple[Part, ...]
     alive: tuple[Mask, ...]
+    terms: Terms = (0, "", "", 0)
 
     @property
     def live(self) -> int:
@@ -133,11 +136,35 @@ def masks_of(parts: Sequence[Part]) -> tuple[Mask, ...]:
     if not parts:
         return ()
     ids = np.concatenate([part.ids for part in parts])
-    alive = np.zeros(len(ids), np.bool_)
-    _, last = np.unique(ids[::-1], return_index=True)
-    alive[len(ids) - 1 - last] = True
-    gone = np.concatenate([part.gone for part in parts])
-    if gone.size:
-        alive &= ~np.isin(ids, gone)
+    alive = _last_of_each(ids) & ~np.isin(ids, np.concatenate([part.gone for part in parts]))
     edges = np.cumsum([len(part.ids) for part in parts])[:-1]
     return tuple(np.ascontiguousarray(mask) for mask in np.split(alive, edges))
+
+
+def masks_after(before: Sequence[Mask], parts: Sequence[Part], gone: Ids) -> tuple[Mask, ...]:
+    """The masks after rows came to the last part, which may be new, and ids went.
+
+    Costs a look at all ids, not the sorting of them: `masks_of` once per segment is enough.
+    """
+    tail = parts[-1].ids
+    old = before[-1] if len(before) == len(parts) else np.zeros(0, np.bool_)
+    came = tail[len(old) :]
+    changed = np.unique(np.concatenate([came, gone]))
+    kept = [
+        _without(mask, part.ids[: len(mask)], changed)
+        for mask, part in zip([*before[: len(parts) - 1], old], parts, strict=True)
+    ]
+    fresh = _last_of_each(came) & ~np.isin(came, gone)
+    return (*kept[:-1], np.concatenate([kept[-1], fresh]))
+
+
+def _last_of_each(ids: Ids) -> Mask:
+    last = np.zeros(len(ids), np.bool_)
+    _, place = np.unique(ids[::-1], return_index=True)
+    last[len(ids) - 1 - place] = True
+    return last
+
+
+def _without(mask: Mask, ids: Ids, changed: Ids) -> Mask:
+    hit = np.isin(ids, changed)
+    return mask & ~hit if hit.any() else mask

@@ -8,10 +8,12 @@ import threading
 
 import numpy as np
 import pytest
+from django.db import transaction
 
 from patterns import backends, memory, namespaces
-from patterns.index import sealing, views
+from patterns.index import reading, sealing, views
 from patterns.index.directory import Directory
+from patterns.index.snapshot import masks_of
 from patterns.memory import NewPattern
 from patterns.models import Namespace
 
@@ -20,7 +22,7 @@ from patterns.models import Namespace
 def early(monkeypatch):
     """Segments from a hundred rows on."""
     monkeypatch.setattr(views, "SEAL_ROWS", 100)
-    monkeypatch.setattr(views, "CHUNK", 37)
+    monkeypatch.setattr(reading, "CHUNK", 37)
 
 
 def fill(namespace, vectors, start=0):
@@ -188,8 +190,58 @@ def test_the_least_recently_used_index_makes_room(make, random, settings):
     fill(new, random.normal(size=(300, 8)))
 
     assert size > 0
-    assert not Directory(old).path.exists()
+    assert segments(old) == []
     assert len(all_of(old)) == 300  # from the rows
+
+
+def test_nobody_is_robbed_while_writing(make, random, settings):
+    old, big = make("old"), make("big", dimension=512)
+    fill(old, random.normal(size=(300, 8)))
+    lock = Directory(old).path / "lock"
+    before = lock.stat().st_ino
+    settings.ANSF = {**settings.ANSF, "PATTERN_CACHE_MB": 1}
+
+    with Directory(old).locked(0.0) as mine:
+        fill(big, random.normal(size=(400, 512)))
+        assert mine
+        assert segments(old)
+    views.forget_all()
+    fill(big, random.normal(size=(400, 512)))
+
+    assert segments(old) == []
+    assert lock.stat().st_ino == before  # or two could hold "the lock"
+
+
+def test_segments_that_made_room_are_written_again_from_what_is_open(held, random):
+    before = all_of(held)
+    for name in segments(held):
+        shutil.rmtree(Directory(held).path / name)
+    (Directory(held).path / "manifest.json").unlink()
+
+    fill(held, random.normal(size=(120, 8)), 500)
+    views.forget_all()
+
+    assert set(map(str, before)) < set(map(str, all_of(held)))
+    assert len(segments(held)) == 1
+
+
+def test_a_disk_that_takes_nothing_leaves_the_index_in_memory(make, random, caplog):
+    shapes = make()
+    obstacle = Directory(shapes).path / "manifest.json.new"
+    obstacle.mkdir(parents=True)  # no file can be written there
+
+    ids = fill(shapes, random.normal(size=(300, 8)))
+    ids += [one.id for one in memory.add_many(shapes, [NewPattern(random.normal(size=8))])]
+    found = [{one[0] for one in all_of(shapes)}]
+    views.forget_all()
+    found.append({one[0] for one in all_of(shapes)})
+
+    assert found == [set(ids)] * 2
+    assert "stay in memory" in caplog.text
+    obstacle.rmdir()
+    views.forget_all()
+    all_of(shapes)
+    assert len(segments(shapes)) == 1
 
 
 def test_an_index_that_cannot_be_written_is_held_in_memory(make, random, settings, tmp_path):
@@ -222,6 +274,82 @@ def test_removing_a_namespace_removes_its_files(held):
     namespaces.remove(held)
 
     assert not Directory(held).path.exists()
+
+
+def test_rows_are_not_lost_when_another_process_writes_meanwhile(make, random, monkeypatch):
+    shapes = make()
+    fill(shapes, random.normal(size=(150, 8)))
+    mine = views._views[shapes.uid]
+    monkeypatch.setattr(views, "SEAL_ROWS", 1000)
+    memory.add_many(shapes, [NewPattern(v) for v in random.normal(size=(240, 8))])
+    views.forget_all()
+    all_of(shapes)
+    other = views._views[shapes.uid]  # knows 390 rows, of which 240 are in memory
+    views._views[shapes.uid] = mine
+    memory.add_many(shapes, [NewPattern(v) for v in random.normal(size=(9, 8))])
+    all_of(shapes)  # this one knows 399
+    monkeypatch.setattr(views, "SEAL_ROWS", 100)
+    views._views[shapes.uid] = other
+    views.seal(memory.fresh(shapes))
+    views._views[shapes.uid] = mine
+    assert len(segments(shapes)) == 2
+    real = Directory.read
+
+    def read(directory):
+        """While one thread looks at the manifest, another one takes the new segment over."""
+        monkeypatch.setattr(Directory, "read", real)
+        memory.add(shapes, random.normal(size=8))
+        all_of(shapes)
+        return real(directory)
+
+    monkeypatch.setattr(Directory, "read", read)
+    views.seal(memory.fresh(shapes))
+
+    for _ in ("as it is known", "from the disk"):
+        assert len(all_of(shapes)) == 400
+        views.forget_all()
+
+
+def test_masks_follow_every_change(make, random):
+    shapes = make(dedup_threshold=0.9)
+    ids = fill(shapes, random.normal(size=(150, 8)))
+
+    for number in range(40):
+        row = shapes.patterns.get(pk=ids[int(random.integers(150))])
+        if number % 4 == 3:
+            memory.delete(shapes, [row.pk])
+        elif number % 4 == 2:
+            memory.add(shapes, random.normal(size=8))
+        elif not row.removed:
+            memory.add(shapes, np.frombuffer(row.vector, "f4"))
+        snapshot = views.follow(memory.fresh(shapes))
+        wanted = masks_of(snapshot.parts)
+        assert [mask.tolist() for mask in snapshot.alive] == [mask.tolist() for mask in wanted]
+        assert snapshot.live == memory.fresh(shapes).live
+
+
+def test_nobody_waits_for_a_new_index_that_others_make(held):
+    before = views.follow(memory.fresh(held))
+    mine = views._views.pop(held.uid)
+    memory.reindex(held)  # in another process
+    views.drop(held)
+    views._views[held.uid] = mine
+
+    with mine.lock:  # another thread makes it
+        assert views.follow(memory.fresh(held)) is before
+    with Directory(held).locked(0.0):  # another process does
+        assert views.follow(memory.fresh(held)) is before
+        with transaction.atomic(), pytest.MonkeyPatch.context() as quick:
+            quick.setattr(views, "BUILD_WAIT_S", 0.0)
+            assert views.follow(memory.fresh(held)).generation == 2  # who adds has to know all
+    assert views.follow(memory.fresh(held)).generation == 2
+    assert len(all_of(held)) == 170
+
+
+def test_whoever_makes_a_new_generation_makes_its_index(held):
+    memory.reindex(held)
+
+    assert all(name.startswith("2-") for name in segments(held))
 
 
 def test_only_one_writes_at_a_time(held):
