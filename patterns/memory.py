@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Sum
 from numpy.typing import ArrayLike
 
 from ansf_platform.field_errors import FieldError
@@ -33,6 +34,10 @@ MAX_RESULTS = 1000
 FIT_AT = (20, 200, 2000)
 """Patterns of an encoded namespace at which its scaler is learnt by itself; later, by reindex."""
 
+MAX_REMOVED = 10_000
+"""Removed rows, if there are not as many patterns: more are purged."""
+PURGE_EVERY = 1000
+"""Changes, between two looks at how many rows are removed."""
 MAX_COUNT = 10**12
 
 
@@ -105,7 +110,7 @@ def add_many(namespace: Namespace, items: Sequence[NewPattern]) -> list[Added]:
             generations.start_anew(locked, refit=True)
         else:
             _tell(locked, stored.values())
-        transaction.on_commit(lambda: backends.of(locked).settle(locked))
+        transaction.on_commit(lambda: backends.of(locked).settle(locked), robust=True)
     return [
         Added(stored[index].id, not place.is_new, stored[index].count, place.score)
         for index, place in enumerate(where)
@@ -186,13 +191,26 @@ def delete(namespace: Namespace, ids: Iterable[int]) -> int:
         locked.live -= len(found)
         locked.save(update_fields=["changes", "live"])
         backends.of(locked).forget(locked, found)
+        before = locked.changes - len(found)
+        if before // PURGE_EVERY < locked.changes // PURGE_EVERY:
+            _purge(locked)
     return len(found)
+
+
+def _purge(namespace: Namespace) -> None:
+    """Delete removed rows for good when they are many, in a new generation."""
+    removed = Pattern.objects.filter(namespace=namespace, removed=True)
+    if removed.count() > max(MAX_REMOVED, namespace.live):
+        removed.delete()
+        generations.start_anew(namespace)
+        transaction.on_commit(lambda: backends.of(namespace).settle(namespace), robust=True)
 
 
 def reindex(namespace: Namespace, *, refit: bool = False) -> Namespace:
     """Make the index anew from the rows, and with `refit` the scaler as well.
 
-    Removed rows are deleted for good. Searches go on meanwhile with the index as it was.
+    Removed rows are deleted for good. Searches in other threads go on meanwhile with the index as
+    it was; with a new scaler they wait.
     """
     with transaction.atomic():
         locked = lock(namespace)
@@ -201,7 +219,7 @@ def reindex(namespace: Namespace, *, refit: bool = False) -> Namespace:
         locked.live = Pattern.objects.filter(namespace=locked).count()
         locked.save(update_fields=["live"])
         generations.start_anew(locked, refit=refit)
-        transaction.on_commit(lambda: backends.of(locked).settle(locked))
+        transaction.on_commit(lambda: backends.of(locked).settle(locked), robust=True)
     return locked
 
 
@@ -209,9 +227,9 @@ def stats(namespace: Namespace) -> Stats:
     """Counts and sizes."""
     current = fresh(namespace)
     rows_ = Pattern.objects.filter(namespace=current)
-    seen = sum(rows_.filter(removed=False).values_list("count", flat=True).iterator())
+    seen = rows_.filter(removed=False).aggregate(seen=Sum("count"))["seen"] or 0
     return Stats(
-        current.live, seen, current.quota, rows_.filter(removed=True).count(), current.changes,
+        current.live, int(seen), current.quota, rows_.filter(removed=True).count(), current.changes,
         current.generation, current.scaler_version, backends.of(current).stats(current),
     )  # fmt: skip
 
