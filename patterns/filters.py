@@ -64,7 +64,7 @@ class Column:
                 places[row] = -3
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 places[row] = -2
-                numbers[row] = value
+                numbers[row] = _float(value)
             else:
                 places[row] = words.setdefault((type(value), value), len(words))
         return cls(numbers, places, tuple(value for _, value in words))
@@ -101,6 +101,14 @@ class Condition:
         if isinstance(self.wanted, str):
             return column.where(lambda word: isinstance(word, str) and compare(word, self.wanted))
         return np.asarray(compare(column.numbers, float(self.wanted)))
+
+
+def _float(value: float) -> float:
+    """The number; infinite where it is an integer beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _equal(column: Column, wanted: Scalar) -> Mask:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,8 @@ from patterns.errors import Invalid
 MAX_BYTES = 8192
 MAX_NAMES = 64
 _SHORT = 80
+_LONG = re.compile(r"\d{300}")
+"""Such an integer may be beyond all floats; filters and other readers of JSON take floats."""
 
 
 def checked(notes: Sequence[Any]) -> list[dict[str, Any]]:
@@ -40,9 +44,24 @@ def _mistake(note: Any) -> str:
         text = json.dumps(note, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         return f"is no JSON: {error}"[:_SHORT]
+    return _mistake_in(text, note)
+
+
+def _mistake_in(text: str, note: Mapping[str, Any]) -> str:
+    if _LONG.search(text) and not _fits(note):
+        return "holds a number beyond 1.8e308"
     # U+0000 is escaped in JSON: what the text holds says whether a database takes it.
     if not is_storable(text) or "\\u0000" in text:
         return "holds U+0000 or half of a surrogate pair"
     if len(text.encode()) > MAX_BYTES:
         return f"takes {len(text.encode())} bytes as JSON, at most {MAX_BYTES}"
     return ""
+
+
+def _fits(value: Any) -> bool:
+    """Whether every integer in it is a float, too."""
+    if isinstance(value, Mapping):
+        return all(_fits(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return all(_fits(one) for one in value)
+    return not isinstance(value, int) or abs(value) <= sys.float_info.max

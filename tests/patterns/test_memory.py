@@ -242,3 +242,39 @@ def test_a_namespace_that_was_removed_meanwhile_is_told(make):
     ):
         with pytest.raises(NotFound, match="is gone"):
             call()
+
+
+def test_removed_rows_are_purged_when_they_are_many(make, random, monkeypatch):
+    monkeypatch.setattr(memory, "MAX_REMOVED", 5)
+    monkeypatch.setattr(memory, "PURGE_EVERY", 10)
+    shapes = make()
+    vectors = random.normal(size=(24, 8))
+    ids = remembered(shapes, vectors)
+    memory.search(shapes, vectors[0])
+
+    for id_ in ids[:20]:
+        memory.delete(shapes, [id_])
+
+    told = memory.stats(shapes)
+    assert (told.patterns, told.seen) == (4, 4)
+    assert told.removed < 10
+    assert told.generation > 1
+    assert memory.search(shapes, vectors[23], 9)[0].id == ids[23]
+    assert {one.id for one in memory.search(shapes, vectors[0], 9)} == set(ids[20:])
+
+
+def test_an_integer_beyond_all_floats_is_refused_and_harms_nothing_when_stored(make):
+    shapes = make(dimension=2)
+    with pytest.raises(Invalid, match=r"beyond 1.8e308"):
+        memory.add(shapes, [1, 0], metadata={"a": [{"level": -(10**400)}]})
+    memory.add(shapes, [1, 0], metadata={"level": "9" * 400})
+    for sign in (1, -1):
+        memory.add(shapes, [0, sign], metadata={"level": 3})
+        last = Pattern.objects.order_by("pk").last()
+        Pattern.objects.filter(pk=last.pk).update(metadata={"level": sign * 10**400})
+    memory.reindex(shapes)
+
+    found = memory.search(shapes, [0, 1], 9, {"level": {"gt": 5}})
+
+    assert [one.metadata["level"] > 0 for one in found] == [True]
+    assert len(memory.search(shapes, [0, 1], 9, {"level": {"lt": 5}})) == 1
