@@ -30,8 +30,17 @@ LEAST_SHARE = 0.1
 NEIGHBOURS, BUILD_EFFORT, SEARCH_EFFORT = 32, 100, 256
 TRAINED_ON = 20_000
 
-_graphs: WeakKeyDictionary[Segment, Any] = WeakKeyDictionary()
-_building = threading.Lock()
+
+class _Slot:
+    """Where a segment's graph will be; who builds it holds the lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.graph: Any = None
+
+
+_slots: WeakKeyDictionary[Segment, _Slot] = WeakKeyDictionary()
+_registry = threading.Lock()
 
 
 @cache
@@ -69,12 +78,13 @@ class Graph(Scan):
 
 def _graph_of(segment: Segment) -> Any:
     """The segment's graph, built at its first search: about 0.1 ms a row."""
-    with _building:
-        graph = _graphs.get(segment)
-        if graph is None:
-            graph = _built(segment)
-            _graphs[segment] = graph
-        return graph
+    with _registry:
+        slot = _slots.setdefault(segment, _Slot())
+    if slot.graph is None:
+        with slot.lock:
+            if slot.graph is None:
+                slot.graph = _built(segment)
+    return slot.graph
 
 
 def _built(segment: Segment) -> Any:

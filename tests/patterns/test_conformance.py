@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -175,3 +177,29 @@ def test_graphs_are_used_where_they_are_asked_for(space, cloud, backend, monkeyp
     memory.search(shapes, cloud[0])
 
     assert built
+
+
+def test_a_graph_that_is_built_keeps_nobody_from_those_that_are_there(monkeypatch):
+    class Rows:
+        """Stands for a segment."""
+
+    begun, finish = threading.Event(), threading.Event()
+    ready, slow = Rows(), Rows()
+
+    def built(rows):
+        if rows is slow:
+            begun.set()
+            assert finish.wait(30)
+        return f"graph of {rows}"
+
+    monkeypatch.setattr(graph, "_built", built)
+    first = graph._graph_of(ready)
+    thread = threading.Thread(target=graph._graph_of, args=[slow])
+    thread.start()
+    assert begun.wait(30)
+
+    assert graph._graph_of(ready) is first
+    assert graph._graph_of(Rows())
+
+    finish.set()
+    thread.join(30)
