@@ -2,29 +2,29 @@
 
 `slug` is a namespace here, `east:slug` one on the host that ANSF_PATTERN_HOSTS calls east. Scores
 of one metric mean the same everywhere, so merging is sorting; equal ones keep the order in which
-the namespaces were named. A host that does not answer is an error, never a shorter answer.
+the namespaces were named. A host that does not answer, or not what was asked, is an error, never
+a shorter answer.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import numpy as np
 from django.conf import settings
 from numpy.typing import ArrayLike
 
 from ansf_platform.accounts.models import Tenant
-from patterns import memory, namespaces
+from patterns import memory, namespaces, remote
 from patterns.errors import NotFound, Unreachable, wrong
 from patterns.models import Namespace
 
 MAX_NAMESPACES = 16
-TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,15 @@ class Question:
     exact: bool = False
 
 
-def search(tenant: Tenant, names: Sequence[str], question: Question) -> list[list[Hit]]:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """For each query what was found, best first, and by which metric."""
+
+    metric: str
+    results: list[list[Hit]]
+
+
+def search(tenant: Tenant, names: Sequence[str], question: Question) -> Answer:
     """For each query the `k` closest of all namespaces, best first.
 
     Raises NotFound, Invalid, and Unreachable for a host that does not answer.
@@ -59,13 +67,14 @@ def search(tenant: Tenant, names: Sequence[str], question: Question) -> list[lis
     if (question.vectors is None) == (question.series is None):
         raise wrong("", "needs vectors or series, and not both")
     here = {name: namespaces.named(tenant, name) for name in names if ":" not in name}
-    _refuse_mixture(here.values())
+    _refuse_mixture(namespace.metric for namespace in here.values())
     away = [name for name in names if ":" in name]
     with ThreadPoolExecutor(max_workers=max(1, len(away))) as threads:
         asked = {name: threads.submit(_ask, name, question) for name in away}
         found = {name: _here(namespace, question) for name, namespace in here.items()}
         found |= {name: answer.result() for name, answer in asked.items()}
-    return merge([found[name] for name in names], question.k)
+    metric = _refuse_mixture(answer.metric for answer in found.values())
+    return Answer(metric, merge([found[name].results for name in names], question.k))
 
 
 def merge(rankings: Sequence[Sequence[Sequence[Hit]]], k: int) -> list[list[Hit]]:
@@ -77,7 +86,7 @@ def merge(rankings: Sequence[Sequence[Sequence[Hit]]], k: int) -> list[list[Hit]
     ]
 
 
-def _here(namespace: Namespace, question: Question) -> list[list[Hit]]:
+def _here(namespace: Namespace, question: Question) -> Answer:
     if question.vectors is None:
         found = memory.search_series(
             namespace, question.series or [], question.k, question.filter, exact=question.exact
@@ -86,16 +95,19 @@ def _here(namespace: Namespace, question: Question) -> list[list[Hit]]:
         found = memory.search_many(
             namespace, question.vectors, question.k, question.filter, exact=question.exact
         )
-    return [
-        [Hit(namespace.slug, one.id, one.score, one.count, one.metadata) for one in hits]
-        for hits in found
+    hits = [
+        [Hit(namespace.slug, one.id, one.score, one.count, one.metadata) for one in each]
+        for each in found
     ]
+    return Answer(namespace.metric, hits)
 
 
-def _refuse_mixture(found: Iterable[Namespace]) -> None:
-    metrics = {namespace.metric for namespace in found}
+def _refuse_mixture(found: Iterable[str]) -> str:
+    """The metric of all of them."""
+    metrics = sorted(set(found))
     if len(metrics) > 1:
-        raise wrong("/namespaces", f"have different metrics ({', '.join(sorted(metrics))})")
+        raise wrong("/namespaces", f"have different metrics ({', '.join(metrics)})")
+    return metrics[0] if metrics else ""
 
 
 def hosts() -> dict[str, str]:
@@ -104,35 +116,46 @@ def hosts() -> dict[str, str]:
     return {name.strip(): address.strip().rstrip("/") for name, _, address in pairs}
 
 
-def _ask(name: str, question: Question) -> list[list[Hit]]:
+def _ask(name: str, question: Question) -> Answer:
     """The same question to another host. Its refusals are told as they are."""
     host, _, slug = name.partition(":")
     address = hosts().get(host)
     if address is None:
         known = ", ".join(sorted(hosts())) or "there are none"
         raise NotFound(f"there is no host {host[:60]!r} in ANSF_PATTERN_HOSTS: {known}")
-    body = {
+    body = _body(slug, question)
+    told = remote.post(f"{address}/api/v1/patterns/search", body, host)
+    try:
+        found = [[_hit(name, hit) for hit in hits] for hits in told["results"]]
+        metric = Namespace.Metric(told["metric"]).value
+        as_asked = len(found) == len(body.get("vectors", body.get("series", ())))
+        if not as_asked or any(len(hits) > question.k for hits in found):
+            raise ValueError("other results than were asked for")  # noqa: TRY301 - told below
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unreachable(f"{host} answers what cannot be understood: {error!r:.200}") from error
+    return Answer(metric, found)
+
+
+def _body(slug: str, question: Question) -> dict[str, Any]:
+    """The question as JSON. Raises Invalid for what is no list of finite numbers."""
+    body: dict[str, Any] = {
         "namespaces": [slug], "k": question.k, "exact": question.exact,
         "filter": dict(question.filter or {}),
     }  # fmt: skip
-    if question.series is not None:
-        body["series"] = [list(map(float, one)) for one in question.series]
-    else:
-        body["vectors"] = np.asarray(question.vectors, np.float64).tolist()
-    answer = _post(f"{address}/api/v1/patterns/search", body, host)
-    return [[Hit(**{**hit, "namespace": name}) for hit in hits] for hits in answer["results"]]
-
-
-def _post(url: str, body: dict[str, Any], host: str) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {settings.ANSF['PATTERN_TOKEN']}"}
     try:
-        answer = httpx.post(url, json=body, headers=headers, timeout=TIMEOUT_S)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            raise NotFound(f"{host}: {answer.json()['detail']}")
-        if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-            raise wrong("", f"{host}: {answer.json()['detail']}")
-        answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise Unreachable(f"{host} does not answer the question: {error}") from error
-    return told
+        if question.series is not None:
+            body["series"] = [np.asarray(one, np.float64).tolist() for one in question.series]
+        else:
+            body["vectors"] = np.atleast_2d(np.asarray(question.vectors, np.float64)).tolist()
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise wrong("", f"is no question for another host: {error}") from error
+    return body
+
+
+def _hit(name: str, told: Mapping[str, Any]) -> Hit:
+    """A result of another host. Raises KeyError, TypeError, ValueError."""
+    score, metadata = float(told["score"]), told["metadata"]
+    if not math.isfinite(score) or not isinstance(metadata, dict):
+        raise ValueError("a result without a score or metadata")
+    return Hit(name, int(told["id"]), score, int(told["count"]), metadata)

@@ -93,4 +93,5 @@ class PatternSearch(PatternEndpoint):
         asked = dict(self.body)
         names = asked.pop("namespaces")
         found = everywhere.search(self.tenant, names, everywhere.Question(**asked))
-        return Response({"results": [[asdict(hit) for hit in hits] for hits in found]})
+        results = [[asdict(hit) for hit in hits] for hits in found.results]
+        return Response({"metric": found.metric, "results": results})

@@ -149,6 +149,7 @@ FOUND = define(
     "PatternsFound",
     record(
         {
+            "metric": choice(*Namespace.Metric.values),
             "results": array(
                 array(
                     record(

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from patterns import everywhere, memory, namespaces
+from patterns import everywhere, memory, namespaces, remote
 from patterns.errors import Invalid, NotFound, Unreachable
 from patterns.everywhere import Hit, Question
 from patterns.memory import NewPattern
@@ -27,7 +27,7 @@ def two(make, random):
 def test_rankings_are_merged_by_score(two, tenant):
     query = two[3] + two[14]
 
-    (found,) = everywhere.search(tenant, ["one", "two"], Question(vectors=[query], k=6))
+    (found,) = everywhere.search(tenant, ["one", "two"], Question(vectors=[query], k=6)).results
 
     scores = two @ query / np.linalg.norm(two, axis=1) / np.linalg.norm(query)
     assert [hit.score for hit in found] == pytest.approx(np.sort(scores)[::-1][:6], abs=1e-5)
@@ -62,7 +62,7 @@ class Other(BaseHTTPRequestHandler):
 def other(settings):
     """A host called east."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Other)
-    server.asked, server.answer = [], (200, {"results": []})
+    server.asked, server.answer = [], (200, {"metric": "cosine", "results": []})
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     hosts = (f"east=http://127.0.0.1:{server.server_port}",)
@@ -75,10 +75,10 @@ def other(settings):
 
 def test_another_host_is_asked_the_same_and_merged(two, tenant, other):
     hit = {"namespace": "far", "id": 7, "score": 0.99999, "count": 2, "metadata": {"a": 1}}
-    other.answer = (200, {"results": [[hit]]})
+    other.answer = (200, {"metric": "cosine", "results": [[hit]]})
     question = Question(vectors=[two[3]], k=3, filter={"a": {"exists": False}})
 
-    (found,) = everywhere.search(tenant, ["one", "east:far"], question)
+    (found,) = everywhere.search(tenant, ["one", "east:far"], question).results
 
     assert [one.namespace for one in found] == ["one", "east:far", "one"]
     ((path, token, body),) = other.asked
@@ -109,6 +109,60 @@ def test_a_host_that_is_away_is_an_error_and_no_shorter_answer(two, tenant, sett
 
     with pytest.raises(Unreachable, match="east"):
         everywhere.search(tenant, ["one", "east:far"], Question(vectors=[two[3]]))
+
+
+HIT = {"id": 7, "score": 0.5, "count": 2, "metadata": {}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        {"metric": "cosine"},
+        {"metric": "cosine", "results": None},
+        {"metric": "cosine", "results": []},
+        {"metric": "cosine", "results": [[], []]},
+        {"metric": "cosine", "results": [[HIT] * 4]},
+        {"metric": "cosine", "results": [[7]]},
+        {"metric": "cosine", "results": [[{"id": 7}]]},
+        {"metric": "cosine", "results": [[HIT | {"score": None}]]},
+        {"metric": "cosine", "results": [[HIT | {"score": float("nan")}]]},
+        {"metric": "cosine", "results": [[HIT | {"metadata": []}]]},
+        {"metric": "length", "results": [[HIT]]},
+        {"results": [[HIT]]},
+    ],
+    ids=str,
+)
+def test_an_answer_that_makes_no_sense_is_told_of_and_not_used(two, tenant, other, answer):
+    other.answer = (200, answer)
+
+    with pytest.raises(Unreachable, match="east"):
+        everywhere.search(tenant, ["one", "east:far"], Question(vectors=[two[3]], k=3))
+
+
+def test_an_answer_that_is_too_large_is_not_held(two, tenant, other, monkeypatch):
+    monkeypatch.setattr(remote, "MAX_ANSWER_BYTES", 1 << 20)
+    other.answer = (200, {"metric": "cosine", "results": [[]], "more": "x" * (2 << 20)})
+
+    with pytest.raises(Unreachable, match="more than 1 MB"):
+        everywhere.search(tenant, ["east:far"], Question(vectors=[two[3]]))
+
+
+def test_metrics_are_not_mixed_across_hosts_either(two, tenant, other):
+    other.answer = (200, {"metric": "euclidean", "results": [[HIT]]})
+
+    with pytest.raises(Invalid, match="different metrics"):
+        everywhere.search(tenant, ["one", "east:far"], Question(vectors=[two[3]]))
+
+
+def test_a_question_that_is_no_numbers_is_refused_before_it_is_sent(two, tenant, other):
+    for question in (
+        Question(vectors=[["a"]]), Question(vectors=[[float("inf")]]), Question(series=[[1, "b"]]),
+    ):  # fmt: skip
+        with pytest.raises(Invalid, match="no question for another host"):
+            everywhere.search(tenant, ["east:far"], question)
+    assert other.asked == []
 
 
 def test_what_cannot_be_asked_is_refused(two, tenant, make):

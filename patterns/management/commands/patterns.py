@@ -106,7 +106,7 @@ class Command(console.Command):
         if self.screen.as_json:
             self.screen.json(asdict(added))
         elif added.merged:
-            self.screen.line(f"seen for the {added.count}th time: pattern {added.id}")
+            self.screen.line(f"pattern {added.id}, seen {added.count} times")
         else:
             self.screen.line(f"pattern {added.id}")
 
@@ -117,7 +117,7 @@ class Command(console.Command):
             single.get("vector"), single.get("series"), options["k"], options["filter"],
             options["exact"],
         )  # fmt: skip
-        hits = everywhere.search(self.tenant(options), options["namespace"], question)[0]
+        hits = everywhere.search(self.tenant(options), options["namespace"], question).results[0]
         rows = [asdict(hit) for hit in hits]
         if self.screen.as_json:
             self.screen.json({"results": rows})
