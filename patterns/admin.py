@@ -14,7 +14,7 @@ from django.urls import reverse
 from ansf_platform.accounts.administration import ObjectAction, ReadOnly, ScopedAdmin
 from ansf_platform.accounts.tenancy import TenantForm
 from ansf_platform.keyset import KeysetAdmin
-from patterns import generations, memory, namespaces
+from patterns import memory, namespaces
 from patterns.errors import Invalid, PatternError
 from patterns.models import Namespace, Pattern
 
@@ -70,8 +70,7 @@ class NamespaceAdmin(ScopedAdmin):
         change: bool,  # noqa: FBT001 - Django's signature
     ) -> None:
         super().save_model(request, obj, form, change)
-        if "backend" in form.changed_data or "metric" in form.changed_data or not change:
-            generations.start_anew(memory.lock(obj))
+        namespaces.renew(memory.lock(obj), form.changed_data)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Deletion:
         """The namespaces, and how many patterns go with them: too many to be listed."""

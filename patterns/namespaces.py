@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -66,16 +66,24 @@ def configure(namespace: Namespace, columns: Mapping[str, Any]) -> dict[str, lis
         _check(locked)
         locked.revision += 1
         locked.save(update_fields=[*changed, "revision"])
-        if set(changed) - {"description", "quota", "dedup_threshold"}:
-            generations.start_anew(locked)
+        renew(locked, changed)
         for name in (*changed, "revision", "generation"):
             setattr(namespace, name, getattr(locked, name))
     return changed
 
 
+def renew(namespace: Namespace, changed: Collection[str]) -> None:
+    """Start an index anew that was made for other columns; the caller has saved and locked."""
+    columns = set(changed)
+    if columns & {"dimension", "encoder"}:
+        namespace.scaler = b""
+    if columns & {"dimension", "encoder", "metric", "backend"}:
+        generations.start_anew(namespace)
+
+
 def judge(namespace: Namespace, columns: Mapping[str, Any]) -> None:
-    """Whether these columns could be the namespace's; it is not changed. Raises as the others."""
-    stored = Namespace.objects.filter(pk=namespace.pk).first() if namespace.pk else None
+    """Whether these columns could be the namespace's, which is locked. Raises as the others."""
+    stored = memory.lock(namespace) if namespace.pk else None
     if stored is not None:
         _refuse_fixed(
             stored, {name for name, value in columns.items() if getattr(stored, name) != value}

@@ -280,3 +280,22 @@ def test_the_admin_makes_changes_and_removes(desk, tenant):
         == 302
     )
     assert not Pattern.objects.exists()
+
+
+def test_the_admin_changes_what_an_empty_namespace_is_for(desk, tenant):
+    row = Namespace.objects.create(tenant=tenant, slug="new", dimension=8)
+    assert memory.search(row, UNIT) == []
+    page = reverse("admin:patterns_namespace_change", args=[row.pk])
+
+    assert desk.post(page, form(dimension=2)).status_code == 302
+    row.refresh_from_db()
+    added = memory.add(row, [1, 0])
+    assert [one.id for one in memory.search(row, [1, 0])] == [added.id]
+    memory.delete(row, [added.id])
+    memory.reindex(row)
+
+    assert desk.post(page, form(dimension=384, encoder="seed-384")).status_code == 302
+    row.refresh_from_db()
+    wave = [n % 8 for n in range(64)]
+    assert memory.search_series(row, [wave]) == [[]]
+    assert memory.add(row, series=wave).count == 1
