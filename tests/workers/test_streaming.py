@@ -19,7 +19,7 @@ from workers.streaming.latency import Latencies
 from workers.streaming.lines import MAX_LINE, BadLine, Lines, record
 from workers.streaming.plan import Plan, Refused, Watched
 from workers.streaming.shedding import Shedder
-from workers.streaming.sources import Sources
+from workers.streaming.sources import MAX_HELD, Sources
 from workers.streaming.watching import Watch
 from workers.streaming.windows import Judge, residual
 
@@ -83,6 +83,7 @@ def test_a_line_that_is_too_long_is_skipped_without_being_held():
         (b'{"source": "a\\u001b", "value": 1}', "for its source"),
         (b'{"t": "soon", "value": 1}', "ISO 8601"),
         (b'{"t": true, "value": 1}', "ISO 8601"),
+        (b'{"t": "2030-01-01T00:00:00.' + b"1" * 9000 + b'", "value": 1}', "ISO 8601"),
         (b'{"values": 3}', "for values"),
     ],
 )
@@ -127,10 +128,27 @@ def test_a_source_has_the_signals_that_are_asked_for():
 
 
 def test_there_is_a_limit_to_the_sources_that_are_held(monkeypatch):
-    monkeypatch.setattr("workers.streaming.sources.MAX_HELD", 20)
+    monkeypatch.setattr("workers.streaming.sources.MAX_HELD", 40)  # 8 samples and their times
     sources = gathered([{"source": "a", "value": 1}, {"source": "b", "value": 1}])
     with pytest.raises(BadLine, match="beyond the 2 that are held"):
         sources.add({"source": "c", "value": 1}, 0.0)
+    with pytest.raises(BadLine, match="beyond the 2 that are held"):
+        sources.add({"source": "a", "value": 1, "t": "2030-01-01"}, 0.0)  # a text is larger
+    assert (sources.count, sources.waiting) == (2, 2)
+
+
+def test_what_monitors_remember_counts_against_the_limit():
+    far = [Watched("O[0,50000](value > 5)")]
+    plan = Plan(formulas=(far[0].text,))
+    sources, elsewhere = Sources(plan, far, 0), Sources(plan, far, 0, monitored=[])
+    most = 8 * MAX_HELD // far[0].monitor().memory
+    assert 1 < most < 200
+    for number in range(most - 1):
+        sources.add({"source": str(number), "value": 1}, 0.0)
+    with pytest.raises(BadLine, match="that are held"):
+        [sources.add({"source": f"more {number}", "value": 1}, 0.0) for number in range(3)]
+    for number in range(200):  # whose monitors are in tasks
+        elsewhere.add({"source": str(number), "value": 1}, 0.0)
 
 
 @given(NUMBERS, CUTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,8 +22,13 @@ from workers.streaming.plan import Plan, Watched
 MAX_SOURCES = 10_000
 MAX_SIGNALS = 32
 MAX_NAME = 200
+MAX_TIME = 64
+"""Characters."""
 MAX_HELD = 16_000_000
-"""Numbers held for all sources together: 128 MB."""
+"""Numbers held for all sources together, what monitors remember among them: 128 MB."""
+_OF_TIME = {type(None): 1, int: 5, float: 4}
+"""Numbers that the time of a sample takes; a text takes more."""
+_OF_TEXT = 12
 UNNAMED = "stream"
 _KEYS = frozenset({"t", "source", "series", "values"})
 
@@ -88,13 +93,17 @@ class Batch:
 class Source:
     """The samples of one source that are still needed."""
 
-    __slots__ = ("anew", "arrays", "arrived", "begin", "last", "name", "next", "times", "window")
+    __slots__ = (
+        "anew", "arrays", "arrived", "begin", "last", "name", "next", "per_time", "times", "window",
+    )  # fmt: skip
 
     def __init__(self, name: str, names: Sequence[str], window: str) -> None:
         self.name = name
         self.window = window
         self.arrays: dict[str, array[float]] = {signal: array("d") for signal in names}
         self.times: list[Time] = []
+        self.per_time = 0
+        """Numbers that each of them is counted as."""
         self.begin = 0
         """Number of the first sample that is held."""
         self.next = 0
@@ -105,10 +114,20 @@ class Source:
 
 
 class Sources:
-    """All sources of a stream; `add` takes a line's object, `cut` makes a batch."""
+    """All sources of a stream; `add` takes a line's object, `cut` makes a batch.
 
-    def __init__(self, plan: Plan, watched: Sequence[Watched], context: int) -> None:
+    `monitored` are the formulas of which each source has a monitor here; None: all of them.
+    """
+
+    def __init__(
+        self, plan: Plan, watched: Sequence[Watched], context: int,
+        monitored: Sequence[Watched] | None = None,
+    ) -> None:  # fmt: skip
         self.plan = plan
+        self._monitored = [
+            (set(one.names), one.monitor().memory // 8)
+            for one in (watched if monitored is None else monitored)
+        ]
         self.names = tuple(dict.fromkeys(name for one in watched for name in one.names))
         self.context = max(context, plan.length - 1 if plan.windowed else 0)
         self._known: dict[str, Source] = {}
@@ -140,13 +159,12 @@ class Sources:
         if at is not None and now <= source.last:
             raise BadLine(f"has t {shorten(at)}, which is not after the last one of {name[:60]}")
         taken = [_number(values, column) for column in source.arrays]
+        self._room -= self._claimed(source, at, is_new=known is None)
+        self._known[name] = source
         for column, value in zip(source.arrays.values(), taken, strict=True):
             column.append(value)
         source.times.append(at)
         source.last = now
-        if known is None:
-            self._known[name] = source
-            self._room -= self._held(source.arrays)
         fresh = self._touched.get(name, 0)
         if not fresh:
             source.arrived = arrived
@@ -185,14 +203,26 @@ class Sources:
         if not columns:
             wanted = ", ".join(self.names) or self.plan.signal or "value"
             raise BadLine(f"has no number for {wanted}, which is asked for")
-        if len(self._known) >= MAX_SOURCES or self._held(columns) > self._room:
-            raise BadLine(f"is of source {name[:60]!r}, beyond the {self.count} that are held")
+        if len(self._known) >= MAX_SOURCES:
+            raise self._beyond(name)
         if len(columns) > MAX_SIGNALS:
             raise BadLine(f"has {len(columns)} signals, at most {MAX_SIGNALS} are watched")
         return Source(name, columns, window)
 
-    def _held(self, columns: Collection[str]) -> int:
-        return (self.context + 1) * len(columns)
+    def _claimed(self, source: Source, at: Time, *, is_new: bool) -> int:
+        """How many numbers more a source is counted as. Raises BadLine when there is no room."""
+        per_time = max(source.per_time, _OF_TIME.get(type(at), _OF_TEXT))
+        claimed = (self.context + 1) * (per_time - source.per_time)
+        if is_new:
+            claimed += (self.context + 1) * len(source.arrays)
+            claimed += sum(size for names, size in self._monitored if source.arrays.keys() >= names)
+        if claimed > self._room:
+            raise self._beyond(source.name)
+        source.per_time = per_time
+        return claimed
+
+    def _beyond(self, name: str) -> BadLine:
+        return BadLine(f"is of source {name[:60]!r}, beyond the {self.count} that are held")
 
     def _windowed(self, numbers: Sequence[str]) -> str:
         wanted = self.plan.signal
@@ -257,7 +287,7 @@ def _moment(at: object) -> float:
     if type(at) is float or type(at) is int:
         if -MAX_MAGNITUDE <= at <= MAX_MAGNITUDE:
             return float(at)
-    elif type(at) is str:
+    elif type(at) is str and len(at) <= MAX_TIME:
         try:
             moment = datetime.fromisoformat(at)
         except ValueError:

@@ -97,7 +97,8 @@ class Command(console.Command):
         path = self._path(plan, watched, namespace, options)
         gather = min(GATHER_HERE if options["local"] else GATHER_AFAR, target / 8)
         context = max((_context(one, options) for one in watched), default=0)
-        sources = Sources(plan, watched, context)
+        monitored = [one for one in watched if options["local"] or not one.travels]
+        sources = Sources(plan, watched, context, monitored)
         with _opened(options["file"]) as fd, Interruption() as interruption:
             feed = (Eager if options["drop"] else Direct)(fd, interruption.awake)
             pace = Pace(target, gather, drop=options["drop"], steady=not options["local"])
