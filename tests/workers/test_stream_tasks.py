@@ -121,3 +121,32 @@ def test_whoever_must_not_wait_loses_windows_while_enough_tasks_are_under_way(
     assert (summary["samples"], summary["windows"]) == (192, 2)
     assert summary["dropped"] == {"forecast": 4}
     assert summary["formula_values"] == 192
+
+
+def test_what_waits_behind_a_stuck_task_is_bounded_and_told(bind, tenant, monkeypatch, envelope):
+    formulas = ("once[0:3](value > 9)", "once(value > 9)", "true")
+    plan = Plan(length=32, step=16, period=1, formulas=formulas)
+    bind(window_batch)
+    monkeypatch.setattr(afar, "MAX_LEFT_OUT", 400)
+    way = afar.Afar(
+        plan, [Watched(one) for one in formulas],
+        afar.Terms(tenant=tenant, target=10.0, in_flight=1),
+    )  # fmt: skip
+    records = wave(32 * 40)
+    feed = Arrivals(*[(0.0, ndjson(records[at : at + 32])) for at in range(0, 32 * 40, 32)])
+    most = []
+
+    def look(_):
+        most.append(sum(len(chunk.times) for sent in way._sent for chunk in sent.batch.chunks))
+        if not feed.reads:
+            carried_out(way._sent, envelope)
+
+    monkeypatch.setattr(afar.time, "sleep", look)
+
+    *lines, summary = judged(plan, way, feed, 31, batch=32, drop=True)
+
+    assert max(most) < 400
+    assert summary["samples"] + summary["dropped"]["lines"] == 32 * 40
+    assert summary["dropped"]["lines"] > 32 * 25
+    assert {"lines", "forecast"} <= {key for line in lines for key in line if "kind" in line}
+    assert summary["formula_values"] == 3 * summary["samples"]

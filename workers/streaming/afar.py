@@ -33,6 +33,8 @@ PATIENCE_S = 60.0
 LOOK_EVERY_S = 0.004
 MAX_NUMBERS = 200_000
 """That a task is sent: some 2 MB of JSON."""
+MAX_LEFT_OUT = 4_000_000
+"""Numbers of batches without a task that wait for those before them: some 100 MB with the times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class _Sent:
     batch: Batch
     task_id: UUID | None
     """None of a batch whose windows were left out, for too many tasks were under way."""
+    held: int = 0
+    """Numbers, of such a batch."""
 
 
 class Afar:
@@ -66,6 +70,9 @@ class Afar:
         self._plan = replace(plan, formulas=tuple(one.text for one in self._travelling))
         self._names = {name for one in self._travelling for name in one.names}
         self._context = max((one.context or 0 for one in self._travelling), default=0)
+        self._watched_names = {name for one in watched for name in one.names}
+        self._behind = max((_looks_back(one) for one in watched), default=0)
+        self._left_out_numbers = 0
         self._sent: deque[_Sent] = deque()
         self._ended: set[UUID] = set()
         self._heard = time.monotonic()
@@ -77,6 +84,10 @@ class Afar:
         return sum(sent.task_id is not None for sent in self._sent) < int(self._limit)
 
     @property
+    def full(self) -> bool:
+        return self._left_out_numbers > MAX_LEFT_OUT
+
+    @property
     def idle(self) -> bool:
         return not self._sent
 
@@ -85,7 +96,26 @@ class Afar:
             self._heard = time.monotonic()
         room = self.room
         for piece in _pieces(batch):
-            self._sent.append(_Sent(piece, self._submitted(piece) if room else None))
+            self._sent.append(_Sent(piece, self._submitted(piece)) if room else self._kept(piece))
+
+    def _kept(self, batch: Batch) -> _Sent:
+        """A batch without a task, with what the formulas still need of it."""
+        chunks = [self._trimmed(chunk) for chunk in batch.chunks]
+        held = sum(len(chunk.times) * (1 + len(chunk.signals)) for chunk in chunks)
+        self._left_out_numbers += held
+        return _Sent(Batch(chunks, batch.reads), None, held)
+
+    def _trimmed(self, chunk: Chunk) -> Chunk:
+        cut = max(0, len(chunk.times) - chunk.fresh - self._behind)
+        # A formula of constants asks for no signal, and yet for how many samples there are.
+        names = self._watched_names & chunk.signals.keys() or {next(iter(chunk.signals))}
+        return replace(
+            chunk,
+            first=chunk.first + cut,
+            signals={name: chunk.signals[name][cut:].copy() for name in names},
+            starts=[start - cut for start in chunk.starts],
+            times=chunk.times[cut:],
+        )
 
     def _submitted(self, batch: Batch) -> UUID | None:
         """The task that judges a batch; None where there is nothing to ask."""
@@ -125,6 +155,7 @@ class Afar:
         windows = sum(sent.batch.windows for sent in self._sent)
         ids = [sent.task_id for sent in self._sent if sent.task_id is not None]
         self._sent.clear()
+        self._left_out_numbers = 0
         if ids:
             lifecycle.cancel(self.terms.tenant.pk, ids)
         return windows
@@ -150,6 +181,7 @@ class Afar:
         done = []
         while self._sent and self._over(self._sent[0]):
             sent = self._sent.popleft()
+            self._left_out_numbers -= sent.held
             done.append(self._left_out(sent) if sent.task_id is None else self._judged(sent))
         return done
 
@@ -211,6 +243,11 @@ class Afar:
             "window": chunk.window,
             "starts": [start - cut for start in chunk.starts],
         }
+
+
+def _looks_back(watched: Watched) -> int:
+    """Samples before new ones that are needed to watch them, or to tell when something was."""
+    return (watched.context or 0) if watched.travels else watched.reach
 
 
 def _pieces(batch: Batch) -> Iterator[Batch]:

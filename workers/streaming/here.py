@@ -36,6 +36,10 @@ class Path(Protocol):
         """Whether another batch can be offered now."""
 
     @property
+    def full(self) -> bool:
+        """Whether so much waits behind what is under way that no more can be offered at all."""
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
 
@@ -62,6 +66,10 @@ class Here:
     @property
     def room(self) -> bool:
         return True
+
+    @property
+    def full(self) -> bool:
+        return False
 
     @property
     def idle(self) -> bool:

@@ -107,7 +107,8 @@ class Session:
             lines = self.lines.finish()
         else:
             lines = self.lines.split(data)
-            if self.pace.drop and time.monotonic() - arrived > self.pace.target / 2:
+            late = time.monotonic() - arrived > self.pace.target / 2
+            if self.pace.drop and (late or self.path.full):
                 self._skip(sum(1 for _ in lines))
                 return
         for number, line in lines:
