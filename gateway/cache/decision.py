@@ -16,10 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.cache.normalised import operators
-from gateway.similarity.evidence import compare_words
+from gateway.similarity.evidence import Question, compare_questions, read
 from gateway.similarity.score import MODEL
-from gateway.similarity.words import Word, words
 
 QUARANTINED_BY = 2
 MARGIN = 0.02
@@ -75,12 +73,12 @@ def threshold_of(record: Record, wanted: float) -> float:
 
 def judge(question: str, candidate: Candidate, wanted: float) -> Verdict:
     """Compare a question with a candidate's."""
-    compared = compare_words(_words(question), _words(candidate.question), candidate.cosine)
-    vetoes = tuple(map(str, compared.vetoes))
-    if operators(question) != operators(candidate.question):
-        vetoes += ("operator",)
+    compared = compare_questions(_read(question), _read(candidate.question), candidate.cosine)
     return Verdict(
-        candidate, MODEL.probability(compared), threshold_of(candidate.record, wanted), vetoes
+        candidate,
+        MODEL.probability(compared),
+        threshold_of(candidate.record, wanted),
+        tuple(map(str, compared.vetoes)),
     )
 
 
@@ -90,5 +88,5 @@ def best(verdicts: Iterable[Verdict]) -> Verdict | None:
 
 
 @lru_cache(maxsize=8192)
-def _words(question: str) -> tuple[Word, ...]:
-    return words(question)
+def _read(question: str) -> Question:
+    return read(question)

@@ -13,6 +13,7 @@ from gateway.cache.policy import CachePolicy
 from gateway.cache.scope import is_cool, scope_of
 from gateway.embedder import Vectors
 from gateway.request import Answer, Request
+from gateway.similarity.words import is_comparable
 from gateway.strictness import Strictness
 
 
@@ -26,7 +27,7 @@ class Place:
     """Parted by blanks."""
     exact: str
     normalised: str
-    """Empty: this question has no normal form."""
+    """Empty: this question has no normal form, or only the exact one may be served."""
     similar: bool
     """Whether similar questions may get the answer."""
 
@@ -70,15 +71,15 @@ class Stored:
 def place_of(request: Request, policy: CachePolicy, embedder: str, prefix: str) -> Place:
     """Where a request's answers belong. Raises Unscoped and Unencodable."""
     scope = scope_of(request, policy, embedder)
-    key = scope.key()
-    form = normalised_key(key, request.question)
+    key, question = scope.key(), request.question
+    loose = policy.strictness != Strictness.EXACT
     return Place(
         partition=Partition(scope.tenant, prefix),
         scope=key,
         tags=" ".join(map(digest_of, scope.tags)),
         exact=exact_key(key, request),
-        normalised=form or "",
-        similar=form is not None
-        and policy.strictness != Strictness.EXACT
+        normalised=(loose and normalised_key(key, question)) or "",
+        similar=loose
+        and is_comparable(question)
         and (is_cool(request.temperature) or policy.similar_at_any_temperature),
     )

@@ -1,4 +1,4 @@
-"""Judging the comparison: hits at a fixed rate of wrong answers, and a replay of a stream.
+"""Judging the comparison: hits at a fixed rate of wrong answers.
 
 A hit rate alone says nothing: a cache that answers everything from memory hits always. So the
 threshold is set where wrong hits are a stated share of the pairs that must not hit, and the hit
@@ -7,23 +7,12 @@ rate is read there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.similarity.evidence import compare_words
-from gateway.similarity.score import MODEL, Model
-from gateway.similarity.words import Word
-
 Scores = NDArray[np.float64]
-
-CANDIDATES = 5
-"""Nearest entries that are compared in full."""
-
-FEWEST_COSINE = 0.5
-"""Entries below this similarity are not looked at."""
 
 _RESAMPLES = 1_000
 
@@ -36,15 +25,6 @@ class HitRate:
     low: float
     high: float
     threshold: float
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What a cache that stores every answer would have done with a stream of prompts."""
-
-    requests: int
-    hits: int
-    wrong: int
 
 
 def hit_rate(scores: Scores, should_hit: NDArray[np.bool_], wrong: float, seed: int = 1) -> HitRate:
@@ -74,30 +54,3 @@ def _hits(scores: Scores, should_hit: NDArray[np.bool_], wrong: float) -> tuple[
     allowed = int(wrong * len(traps))
     threshold = float(traps[allowed]) if allowed < len(traps) else float("-inf")
     return float(np.mean(scores[should_hit] > threshold)), threshold
-
-
-def replay(
-    texts: Sequence[tuple[Word, ...]],
-    vectors: NDArray[np.float32],
-    groups: Sequence[str],
-    threshold: float,
-    model: Model = MODEL,
-) -> Replay:
-    """Ask `texts` in order of a cache that keeps them all; a hit on another group is wrong.
-
-    `vectors` has shape (texts, dimension) and rows of length 1.
-    """
-    hits = wrong = 0
-    for asked in range(1, len(texts)):
-        cosines = vectors[:asked] @ vectors[asked]
-        nearest = np.argsort(-cosines)[:CANDIDATES]
-        best, score = -1, threshold
-        for entry in nearest[cosines[nearest] >= FEWEST_COSINE]:
-            compared = compare_words(texts[asked], texts[entry], float(cosines[entry]))
-            probability = model.probability(compared)
-            if probability >= score:
-                best, score = int(entry), probability
-        if best >= 0:
-            hits += 1
-            wrong += groups[best] != groups[asked]
-    return Replay(len(texts), hits, wrong)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 
 from gateway.similarity.alignment import Alignment, align
+from gateway.similarity.formal import Formal, differ, formal
 from gateway.similarity.vetoes import Veto, find_vetoes
 from gateway.similarity.words import Kind, Word, words
 
@@ -71,15 +72,31 @@ class Comparison:
     vetoes: tuple[Veto, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text as it is compared; an entry of the cache is read once."""
+
+    words: tuple[Word, ...]
+    formal: Formal
+
+
+def read(text: str) -> Question:
+    """What is compared of a text."""
+    return Question(words(text), formal(text))
+
+
 def compare(a: str, b: str, cosine: float) -> Comparison:
     """Compare two questions whose embeddings have this `cosine` similarity."""
-    return compare_words(words(a), words(b), cosine)
+    return compare_questions(read(a), read(b), cosine)
 
 
-def compare_words(a: Sequence[Word], b: Sequence[Word], cosine: float) -> Comparison:
-    """The same for questions that were read before: an entry of the cache is read once."""
-    aligned = align(a, b)
-    return Comparison(_weigh(a, b, aligned, cosine), find_vetoes(a, b, aligned))
+def compare_questions(a: Question, b: Question, cosine: float) -> Comparison:
+    """The same for questions that were read before."""
+    aligned = align(a.words, b.words)
+    vetoes = find_vetoes(a.words, b.words, aligned)
+    if differ(a.formal, b.formal):
+        vetoes += (Veto.OPERATOR,)
+    return Comparison(_weigh(a.words, b.words, aligned, cosine), vetoes)
 
 
 def _weigh(a: Sequence[Word], b: Sequence[Word], aligned: Alignment, cosine: float) -> Evidence:

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from gateway.similarity.evidence import Comparison, compare_words
+from gateway.similarity.evidence import Comparison, compare_questions, read
 from gateway.similarity.score import Model
-from gateway.similarity.words import words
 
 _REGULARISATION = 0.3
 FOLDS = 5
@@ -47,13 +46,13 @@ def mine(
     texts: Sequence[str], vectors: NDArray[np.float32], groups: Sequence[str]
 ) -> list[Comparison]:
     """Comparisons of each text with its nearest neighbours of other groups."""
-    read = [words(text) for text in texts]
+    questions = [read(text) for text in texts]
     labels = np.asarray(groups)
     found = []
     for number in range(len(texts)):
         cosines = vectors @ vectors[number]
         found += [
-            compare_words(read[number], read[other], float(cosines[other]))
+            compare_questions(questions[number], questions[other], float(cosines[other]))
             for other in np.argsort(-cosines)[:_NEIGHBOURS]
             if labels[other] != labels[number]
         ]

@@ -28,6 +28,8 @@ class Veto(StrEnum):
     """From here to there against from there to here."""
     CODE = "code"
     """Another identifier, file, option or address."""
+    OPERATOR = "operator"
+    """Other arithmetic or code (:mod:`gateway.similarity.formal`); not found among words."""
 
 
 _NEGATIONS = re.compile(
@@ -41,7 +43,7 @@ _UNSIGNED = re.compile(r"[^\d.:]")
 
 
 def find_vetoes(a: Sequence[Word], b: Sequence[Word], aligned: Alignment) -> tuple[Veto, ...]:
-    """All vetoes on two texts, in the order of :class:`Veto`."""
+    """The vetoes on the words of two texts, in the order of :class:`Veto`."""
     left_a = [a[i] for i in aligned.only_a]
     left_b = [b[j] for j in aligned.only_b]
     found = {

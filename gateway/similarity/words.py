@@ -107,6 +107,11 @@ def stem(word: str) -> str:
     return word.removesuffix("e") if len(word) > _KEPT else word
 
 
+def is_comparable(text: str) -> bool:
+    """Whether a text is read whole and has words."""
+    return len(text) <= LONGEST and any(letter.isalnum() for letter in text)
+
+
 def plain(text: str) -> str:
     """`text` folded, without fillers and punctuation: equal for near repeats of a question."""
     return _PHRASE.sub(_canonical, _FILLER.sub(" ", _loose(fold(text))))

@@ -134,15 +134,6 @@ def test_pairs_of_one_kind_have_no_hit_rate():
         evaluation.hit_rate(np.array([0.5]), np.array([True]), wrong=0.01)
 
 
-def test_a_replay_counts_hits_on_another_group_as_wrong():
-    texts = ["How do I reset my router?", "how can i reset my router", "how do i reset my router"]
-    vectors = np.ones((3, 1), dtype=np.float32)
-
-    done = evaluation.replay([words(text) for text in texts], vectors, ["a", "a", "b"], 0.6)
-
-    assert (done.requests, done.hits, done.wrong) == (3, 2, 1)
-
-
 def test_a_fitted_model_is_the_one_that_is_read_back():
     samples = [
         fitting.Sample(compare(a, b, 0.9), same_answer=True, group=a) for a, b in REPEATS

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from ansf_platform.terminal import Usage
 from gateway.cache.invalidation import Unknown
+from gateway.cache.policy import CachePolicy
+from gateway.cache.replaying import replay, same_words
 from gateway.cache.scope import Unscoped
 from gateway.embedder import MINILM, ModelMissing
 from gateway.errors import GatewayError
 from gateway.management.cache_upkeep import Upkeep
 from gateway.samples import BadSample, read_pairs, read_prompts
 from gateway.similarity import evaluation, fitting
-from gateway.similarity.evidence import Comparison, compare_words
+from gateway.similarity.evidence import Comparison, compare_questions, read
 from gateway.similarity.fitting import MINED_WEIGHT, STREAM_WEIGHT, Sample
 from gateway.similarity.score import MODEL
-from gateway.similarity.words import words
 from gateway.strictness import DEFAULT, THRESHOLDS, Strictness
 
 _EMBEDDED_AT_ONCE = 256
@@ -57,12 +58,13 @@ class Command(Upkeep):
 
     def evaluate(self, options: dict[str, Any]) -> None:
         """Print the hit rates where 1 % and 5 % of the pairs that must not hit do."""
-        samples, mined = self._samples(options["file"])
+        samples, mined, same = self._samples(options["file"])
         labels = np.array([sample.same_answer for sample in samples])
         if options["cross_validate"]:
             scores = fitting.cross_validate(samples, {MINED_WEIGHT: mined})
         else:
             scores = np.array([MODEL.probability(sample.comparison) for sample in samples])
+        scores[same] = 1.0  # what has the same words is served without a comparison
         try:
             rates = {name: evaluation.hit_rate(scores, labels, wrong) for name, wrong in RATES}
         except ValueError as error:
@@ -87,11 +89,11 @@ class Command(Upkeep):
         prompts = read_prompts(options["file"])
         strictness = Strictness(options["strictness"])
         vectors = self._embed([prompt.prompt for prompt in prompts])
-        done = evaluation.replay(
-            [words(prompt.prompt) for prompt in prompts],
+        done = replay(
+            [prompt.prompt for prompt in prompts],
             vectors,
             [prompt.group for prompt in prompts],
-            THRESHOLDS[strictness],
+            CachePolicy(strictness=strictness),
         )
         self._print(
             asdict(done)
@@ -105,7 +107,7 @@ class Command(Upkeep):
 
     def fit(self, options: dict[str, Any]) -> None:
         """Print the coefficients that fit labelled pairs and mined negatives."""
-        samples, mined = self._samples(options["file"])
+        samples, mined, _ = self._samples(options["file"])
         negatives = {MINED_WEIGHT: mined}
         if options["stream"]:
             prompts = read_prompts(options["stream"])[:MOST_STREAMED]
@@ -115,8 +117,8 @@ class Command(Upkeep):
         model = fitting.fit(samples, negatives, options["label"])
         self.screen.line(json.dumps(model.as_dict(), indent=2))
 
-    def _samples(self, path: Path) -> tuple[list[Sample], list[Comparison]]:
-        """The pairs compared, and comparisons of their questions across groups."""
+    def _samples(self, path: Path) -> tuple[list[Sample], list[Comparison], NDArray[np.bool_]]:
+        """The pairs compared, comparisons across groups, and which pairs have the same words."""
         pairs = read_pairs(path)
         groups = fitting.groups_of((pair.a, pair.b) for pair in pairs)
         texts = sorted(groups)
@@ -124,15 +126,16 @@ class Command(Upkeep):
         row = {text: number for number, text in enumerate(texts)}
         samples = [
             Sample(
-                compare_words(
-                    words(pair.a), words(pair.b), float(vectors[row[pair.a]] @ vectors[row[pair.b]])
+                compare_questions(
+                    read(pair.a), read(pair.b), float(vectors[row[pair.a]] @ vectors[row[pair.b]])
                 ),
                 pair.same_answer,
                 groups[pair.a],
             )
             for pair in pairs
         ]
-        return samples, fitting.mine(texts, vectors, [groups[text] for text in texts])
+        mined = fitting.mine(texts, vectors, [groups[text] for text in texts])
+        return samples, mined, np.array([same_words(pair.a, pair.b) for pair in pairs])
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         parts = []
