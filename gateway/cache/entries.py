@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,31 +11,24 @@ from typing import Any
 from gateway.cache.connection import command
 from gateway.cache.lookup import Ticket
 from gateway.cache.policy import CachePolicy
+from gateway.cache.refusals import is_refusal
 from gateway.cache.scripts import STORE
 from gateway.request import Answer, HitLevel, Usage
 from ratelimit.scripts import Command
 
-_LONGEST_REFUSAL = 400
-"""Letters; a long answer that begins with an apology answers something after all."""
-
-_REFUSAL = re.compile(
-    r"^\W*(?:(?:i[' a]*m|we[' a]*re)\s+(?:really\s+|very\s+|so\s+)?sorry|sorry|apologies"
-    r"|unfortunately|as an ai|i apologi[sz]e|i must decline"
-    r"|i\s+(?:can(?:no|')?t|can not|am (?:unable|not able)|won't|will not|do(?: not|n't) feel))\b",
-    re.IGNORECASE,
-)
-_DECLINES = re.compile(
-    r"\b(?:can(?:no|')?t|can not|unable|won't|will not|decline|not (?:able|allowed|comfortable))"
-    r"\b[^.!?]{0,60}\b(?:help|assist|answer|comply|provide|do that|discuss|fulfil\w*|respond|share"
-    r"|create|generate|engage|support)\b",
-    re.IGNORECASE,
-)
 _OVERHEAD = 700
 """Bytes that Redis spends on an entry's names and on its places in the indexes."""
 
 
+class Unreadable(ValueError):
+    """What is stored is no answer: another program wrote it, or damaged it."""
+
+
 def refused(answer: Answer) -> str | None:
-    """Why an answer must not be given again, in one word; None if it may be."""
+    """Why an answer must not be given again, in one word; None if it may be.
+
+    One that was given by a model on trial may be below the policy's floor.
+    """
     if answer.finish_reason != "stop":
         return "truncated" if answer.finish_reason == "length" else str(answer.finish_reason)
     if answer.tool_calls:
@@ -44,8 +36,10 @@ def refused(answer: Answer) -> str | None:
     text = answer.text.strip()
     if not text:
         return "empty"
-    if len(text) <= _LONGEST_REFUSAL and _REFUSAL.search(text) and _DECLINES.search(text):
+    if answer.refused or is_refusal(text):
         return "refusal"
+    if getattr(answer.route, "explored", False):
+        return "explored"
     if not _is_text(answer.text):
         return "not_text"
     return None
@@ -68,9 +62,17 @@ def pack(answer: Answer) -> bytes:
 def unpack(stored: bytes, level: HitLevel, entry: str, age_us: int, score: float = 1.0) -> Answer:
     """The answer as served: it costs nothing, and saves what it once cost.
 
-    Raises ValueError, KeyError or TypeError if that is not what `pack` made.
+    Raises Unreadable if that is not what `pack` made.
     """
-    kept: dict[str, Any] = json.loads(stored)
+    try:
+        return _answer(json.loads(stored), level, entry, age_us, score)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"the entry '{entry}' cannot be read: {error}") from error
+
+
+def _answer(
+    kept: Mapping[str, Any], level: HitLevel, entry: str, age_us: int, score: float
+) -> Answer:
     return Answer(
         text=kept["text"],
         model=kept["model"],
