@@ -13,9 +13,7 @@ What ends it:
 from __future__ import annotations
 
 import os
-import random
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,8 +29,6 @@ _BEATS = 3
 
 _TOLD_MS = 1_000
 """How long it is told that a call failed."""
-
-_FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.1
 
 
 class Waited(StrEnum):
@@ -98,20 +94,6 @@ class Flights:
         except Away:
             return Waited.FAILED
         return {b"wait": None, b"failed": Waited.FAILED, b"gone": Waited.ENDED}[state]
-
-    def wait(
-        self, flight: Flight, patience_s: float, sleep: Callable[[float], None] = time.sleep
-    ) -> Waited:
-        """Until the call has ended, at most `patience_s` seconds."""
-        ends = time.monotonic() + patience_s
-        pause = _FIRST_LOOK_S
-        while (left := ends - time.monotonic()) > 0:
-            sleep(min(left, pause * random.uniform(0.5, 1)))
-            pause = min(_LAST_LOOK_S, 1.5 * pause)
-            found = self.look(flight)
-            if found is not None:
-                return found
-        return Waited.TOO_LONG
 
     def _over(self, flight: Flight, verb: str) -> None:
         self.land(flight)

@@ -1,27 +1,27 @@
-"""The cache that the gateway asks: find an answer, wait for one, keep one.
+"""The cache that the gateway asks: find an answer, keep one.
 
 ::
 
     found = cache.find(request, policy)
     if found.answer is None and found.ticket is not None:
-        ticket, answer = cache.join(found.ticket, policy)  # perhaps an identical call's answer
+        …perhaps an identical call is under way: `cache.flights`, `cache.awaited(ticket)`…
         …call a model…
         cache.keep(ticket, answer, policy)  # or cache.release(ticket) if there is none
 
-:meth:`ResponseCache.through` does all of it around one function.
+:mod:`gateway.pipe.looking` does all of it for a call.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gateway.cache import entries, misses
-from gateway.cache.coalescing import Flight, Flights, Waited
+from gateway.cache import entries, invalidation, misses
+from gateway.cache.coalescing import Flights
 from gateway.cache.connection import Away, Connection
 from gateway.cache.decision import Verdict
 from gateway.cache.encoding import Unencodable
@@ -35,6 +35,8 @@ from gateway.cache.similar import Similar
 from gateway.embedder import Embedder, ModelMissing, Vectors
 from gateway.request import Answer, HitLevel, Request
 from ratelimit.scripts import Command
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "ansf:cache"
 _LEAST_COST = 1_000
@@ -71,9 +73,9 @@ class ResponseCache:
         return place_of(request, policy, self.embedder.name, self.prefix)
 
     def _find(self, request: Request, place: Place, policy: CachePolicy) -> Lookup:
-        reply, level = self.first_levels(place, "shadow" if policy.shadow else "serve")
-        if level is not None:
-            return Lookup(answer=_unpacked(reply, level))
+        reply, answer = self._first(place, "shadow" if policy.shadow else "serve")
+        if answer is not None:
+            return Lookup(answer=answer)
         ticket = Ticket(request, place, int(reply[1]), reply[2])
         would_be, verdict = reply[4].decode(), None
         if place.similar and reply[3] and not would_be:
@@ -85,10 +87,24 @@ class ResponseCache:
         misses.note(self.connection, ticket, verdict, would_be if policy.shadow else "")
         return Lookup(None, ticket, "", verdict, would_be if policy.shadow else "")
 
-    def first_levels(self, place: Place, mode: str) -> tuple[list[Any], HitLevel | None]:
+    def _first(self, place: Place, mode: str) -> tuple[list[Any], Answer | None]:
+        """A hit of the first two levels, past what cannot be read; or the reply of a miss."""
+        reply, level = self.first_levels(place, mode)
+        for again in (mode, "peek"):
+            if level is None:
+                break
+            answer = self._unpacked(place, reply, level)
+            if answer is not None:
+                return reply, answer
+            reply, level = self.first_levels(place, again, unreadable=level)
+        return reply, None
+
+    def first_levels(
+        self, place: Place, mode: str, unreadable: HitLevel | None = None
+    ) -> tuple[list[Any], HitLevel | None]:
         """The reply of `find.lua` and the level that it hit; what is new is followed.
 
-        Raises Away.
+        After a hit that was `unreadable` the same lookup goes on. Raises Away.
         """
         asked = (place.partition, place.scope)
         since = self.journal.known(asked)
@@ -101,6 +117,7 @@ class ResponseCache:
             since if place.similar else "",
             mode,
             TOLD_AT_ONCE,
+            unreadable or "",
         )
         if reply[0] != b"miss":
             return reply, HitLevel(reply[0].decode())
@@ -117,8 +134,23 @@ class ResponseCache:
             return verdict, None
         try:
             return verdict, self.similar.serve(place, question, verdict)
-        except ValueError:
-            return verdict, None  # an entry of another version
+        except entries.Unreadable:
+            self._drop(place, verdict.candidate.entry)
+            return verdict, None
+
+    def _unpacked(self, place: Place, reply: list[Any], level: HitLevel) -> Answer | None:
+        """The answer of a reply; None for one that cannot be read, which is removed."""
+        entry = reply[1].decode()
+        try:
+            return entries.unpack(reply[3], level, entry, int(reply[2]))
+        except entries.Unreadable:
+            self._drop(place, entry)
+            return None
+
+    def _drop(self, place: Place, entry: str) -> None:
+        logger.warning("an entry of the cache is removed: it cannot be read")
+        with suppress(invalidation.Unknown):
+            invalidation.invalidate_entry(self.connection, place.partition, entry)
 
     def embed(self, question: str) -> Vectors | None:
         """The vector of a question; None without the model."""
@@ -130,26 +162,6 @@ class ResponseCache:
         return vector if np.isfinite(vector).all() else None
 
     # --- waiting ----------------------------------------------------------------------------
-    def join(self, ticket: Ticket, policy: CachePolicy) -> tuple[Ticket, Answer | None]:
-        """The answer of an identical call under way; or the ticket of the call to make."""
-        if policy.shadow or not policy.coalesce:
-            return ticket, None
-        ends = time.monotonic() + policy.wait_s
-        while (left := ends - time.monotonic()) > 0:
-            flight = self.flights.join(ticket.place.partition, ticket.place.exact)
-            if flight is None:
-                break
-            if not flight.leads and self.flights.wait(flight, left) is not Waited.ENDED:
-                break
-            # Whoever leads may have missed just before another one's answer was stored.
-            answer = self.awaited(ticket)
-            if answer is not None:
-                self._leave(flight)
-                return ticket, answer
-            if flight.leads:
-                return replace(ticket, flight=flight), None
-        return ticket, None
-
     def awaited(self, ticket: Ticket) -> Answer | None:
         """The answer of an identical call that has just ended, if it was stored."""
         place = replace(ticket.place, normalised="", similar=False)
@@ -157,11 +169,7 @@ class ResponseCache:
             reply, level = self.first_levels(place, "wait")
         except Away:
             return None
-        return _unpacked(reply, HitLevel.COALESCED) if level is not None else None
-
-    def _leave(self, flight: Flight) -> None:
-        if flight.leads:
-            self.flights.end(flight)
+        return None if level is None else self._unpacked(place, reply, HitLevel.COALESCED)
 
     # --- keeping ----------------------------------------------------------------------------
     def keep(self, ticket: Ticket, answer: Answer, policy: CachePolicy) -> Stored:
@@ -216,33 +224,6 @@ class ResponseCache:
     def _vector(self, ticket: Ticket) -> bytes:
         vector = ticket.vector if ticket.vector is not None else self.embed(ticket.request.question)
         return b"" if vector is None else packed(vector)
-
-    # --- all of it --------------------------------------------------------------------------
-    def through(
-        self, request: Request, policy: CachePolicy, call: Callable[[Request], Answer]
-    ) -> Answer:
-        """A stored answer, an identical call's, or the one that `call` makes. Raises as it does."""
-        found = self.find(request, policy)
-        if found.answer is not None:
-            return found.answer
-        if found.ticket is None:
-            return call(request)
-        ticket, answer = self.join(found.ticket, policy)
-        if answer is not None:
-            return answer
-        try:
-            made = call(request)
-        except BaseException:
-            self.release(ticket)
-            raise
-        return replace(made, entry=self.keep(ticket, made, policy).entry)
-
-
-def _unpacked(reply: list[Any], level: HitLevel) -> Answer | None:
-    try:
-        return entries.unpack(reply[3], level, reply[1].decode(), int(reply[2]))
-    except (ValueError, KeyError, TypeError):
-        return None  # an entry of another version
 
 
 def _spent(answer: Answer) -> int:

@@ -18,6 +18,10 @@ COOL = 0.3
 """Highest temperature at which a caller wants the likeliest answer, not another one each time."""
 
 GLOBAL = "global"
+
+FORMAT = 2
+"""Of entries as `entries.pack` writes them: a process finds none of another version's."""
+
 _SYSTEM = ("system", "developer")
 
 
@@ -54,7 +58,7 @@ class Scope:
 
     def key(self) -> str:
         """SHA-256 of all fields: equal if and only if the scopes are."""
-        return digest(_FIELDS(self))
+        return digest((FORMAT, _FIELDS(self)))
 
 
 _FIELDS = attrgetter(*[field.name for field in fields(Scope)])

@@ -10,6 +10,7 @@ from gateway.cache.connection import Connection
 from gateway.cache.keys import Partition
 from gateway.embedder import Hashing
 from gateway.request import Answer, Message, Request, Usage
+from tests.gateway.cache.piped import through
 
 PATIENT_S = 10.0  # where the budget is not what a test is about, a busy machine may be slow
 
@@ -41,7 +42,7 @@ class Bench:
     def ask(self, question, *, worker=None, policy=None, **fields):
         """One request, answered by the cache or by the model."""
         cache = worker or self.cache
-        return cache.through(request(question, **fields), policy or self.policy, self.model)
+        return through(cache, request(question, **fields), policy or self.policy, self.model)
 
     def entry(self, name):
         return self.client.hgetall(f"{self.partition.root}e:{name}")

@@ -13,8 +13,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.cache.coalescing import Flights
+from gateway.pipe import looking
 from gateway.request import HitLevel
+from tests.architecture.sources import ROOT
 from tests.gateway.cache.conftest import Bench, answer, request
+from tests.gateway.cache.piped import exchange, joined, through
 
 pytestmark = [pytest.mark.valkey, pytest.mark.fault]
 QUESTION = "What is the capital of France?"
@@ -38,7 +41,7 @@ def test_identical_misses_in_many_threads_call_the_model_once(bench):
 
     def one(number):
         started.wait()
-        return workers[number % 4].through(request(QUESTION), bench.policy, model)
+        return through(workers[number % 4], request(QUESTION), bench.policy, model)
 
     with ThreadPoolExecutor(16) as threads:
         answers = [threads.submit(one, number) for number in range(16)]
@@ -55,11 +58,15 @@ def test_identical_misses_in_many_threads_call_the_model_once(bench):
 
 PROCESS = """
 import json, sys, time
+import django
 import redis
+
+django.setup()
 from gateway.cache import CachePolicy, ResponseCache
 from gateway.cache.connection import Connection
 from gateway.embedder import Hashing
 from gateway.request import Answer, Message, Request
+from tests.gateway.cache.piped import through
 
 url, prefix, calls, seconds = sys.argv[1:]
 client = redis.Redis.from_url(url)
@@ -73,7 +80,7 @@ def model(request):
 asked = Request(tenant="1", messages=(Message("user", "What is the capital of France?"),))
 print("ready", flush=True)
 sys.stdin.readline()
-print(json.dumps(cache.through(asked, CachePolicy(), model).hit_level), flush=True)
+print(json.dumps(through(cache, asked, CachePolicy(), model).hit_level), flush=True)
 """
 
 
@@ -84,7 +91,7 @@ class Processes:
         arguments = [bench.url, bench.prefix, f"{bench.prefix}:calls", str(seconds)]
         self.all = [
             subprocess.Popen([sys.executable, "-c", PROCESS, *arguments], text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
             for _ in range(count)
         ]  # fmt: skip
         for process in self.all:
@@ -145,7 +152,7 @@ def test_when_the_call_fails_those_that_wait_are_released_at_once(bench):
         raise RuntimeError("no model")
 
     with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(bench.cache.through, request(QUESTION), bench.policy, fails)
+        first = threads.submit(through, bench.cache, request(QUESTION), bench.policy, fails)
         until(lambda: list(bench.client.scan_iter(f"{bench.partition.root}f:*")))
         others = [threads.submit(bench.ask, QUESTION, worker=bench.worker()) for _ in range(2)]
         begun = time.monotonic()
@@ -159,29 +166,35 @@ def test_when_the_call_fails_those_that_wait_are_released_at_once(bench):
 
 
 def test_nobody_waits_longer_than_the_policy_says(bench):
-    leader = bench.cache.join(bench.cache.find(request(QUESTION), bench.policy).ticket,
-                              bench.policy)[0]  # fmt: skip
-    assert leader.flight.leads
+    leader = exchange(bench.cache, request(QUESTION), bench.policy)
+    assert joined(leader) is None
+    assert leader.lookup.ticket.flight.leads
 
     begun = time.monotonic()
     hasty = bench.ask(QUESTION, policy=replace(bench.policy, wait_s=0.1), worker=bench.worker())
 
     assert hasty.hit_level is HitLevel.NONE
     assert time.monotonic() - begun < 5
-    bench.cache.release(leader)
+    looking.release(leader)
 
 
 def test_a_winner_that_lost_its_lease_does_not_store_over_its_successor(bench):
-    slow, _ = bench.cache.join(bench.cache.find(request(QUESTION), bench.policy).ticket,
-                               bench.policy)  # fmt: skip
+    slow = leading(bench.cache, bench.policy)
     bench.cache.flights.land(slow.flight)  # it does not renew its lease any more
     bench.client.delete(f"{bench.partition.root}f:{slow.place.exact}")
     other = bench.worker()
-    successor, _ = other.join(other.find(request(QUESTION), bench.policy).ticket, bench.policy)
+    successor = leading(other, bench.policy)
 
     assert bench.cache.keep(slow, answer("late"), bench.policy).why == "fenced"
     assert other.keep(successor, answer("in time"), bench.policy).entry
     assert bench.ask(QUESTION).text == "in time"
+
+
+def leading(cache, policy):
+    """The ticket of a call that others wait for."""
+    x = exchange(cache, request(QUESTION), policy)
+    assert joined(x) is None
+    return x.lookup.ticket
 
 
 class Traffic:
