@@ -132,7 +132,14 @@ WARMING = define(
 )
 WARMED = define("GatewayCacheWarmed", record({"stored": integer(), "refused": _COUNTS}))
 REPORT = define(
-    "GatewayCacheReport", record({"ok": boolean()}, {"score": number(0, 1, description="It had.")})
+    "GatewayCacheReport",
+    record(
+        {"ok": boolean()},
+        {
+            "question": text(LONGEST_QUESTION, description="As it was asked."),
+            "score": number(0, 1, description="It had, where the question is not told."),
+        },
+    ),
 )
 STANDING = define(
     "GatewayCacheStanding",

@@ -184,13 +184,14 @@ class Report(CacheEndpoint):
     @operation(
         "Report whether a cached answer was right",
         scope="gateway:call",
-        description="A wrong one needs a higher score from then on; a second one ends it.",
+        description="A wrong one needs a higher score from then on; a second one ends it. With "
+        "the question as it was asked, its pair with the entry's is kept to learn from.",
         body=shapes.REPORT,
         answers={200: shapes.STANDING},
     )
     def post(self, request: Request, entry: str) -> Response:
         standing = feedback.report(
-            self.connection, self.own, entry, ok=self.body["ok"], score=self.body.get("score")
+            self.connection, self.own, entry, feedback.Judgement(**self.body)
         )
         self.record("cache.reported", "cache-entry", entry, ok=self.body["ok"])
         return Response(shapes.render_standing(standing))

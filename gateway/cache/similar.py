@@ -7,6 +7,7 @@ from gateway.cache.connection import Connection
 from gateway.cache.decision import Candidate, Record, Verdict, best, judge
 from gateway.cache.index import Near
 from gateway.cache.journal import Journal
+from gateway.cache.keys import digest_of
 from gateway.cache.lookup import Place
 from gateway.cache.scripts import LOOK, SERVE
 from gateway.embedder import Vectors
@@ -15,8 +16,14 @@ from gateway.request import Answer, HitLevel
 _ROUNDS = 2
 """Searches in one lookup, the second without the rows that turned out to be gone."""
 
-_LONGEST_ASKED = 2_000
-"""Letters of a question that are kept for a report about the answer."""
+_ASKED = 16
+"""Questions that an entry was served to and may be reported about, as digests."""
+_DIGITS = 16
+
+
+def asked_digest(question: str) -> str:
+    """By which an entry remembers a question that it was served to."""
+    return digest_of(question)[:_DIGITS]
 
 
 class Similar:
@@ -48,11 +55,11 @@ class Similar:
         return best(self.verdicts(place, question, vector, threshold))
 
     def serve(self, place: Place, question: str, verdict: Verdict) -> Answer | None:
-        """The entry's answer; None if it has become invalid meanwhile. Raises Away, ValueError."""
-        asked = question.encode("utf-8", "replace").decode()[:_LONGEST_ASKED]
+        """The entry's answer; None if it has become invalid meanwhile. Raises Away, Unreadable."""
         entry = verdict.candidate.entry
+        asked = asked_digest(question)
         reply = self._connection.ask(
-            SERVE, place.partition, place.scope, entry, f"{verdict.score:.6f}", asked
+            SERVE, place.partition, place.scope, entry, f"{verdict.score:.6f}", asked, _ASKED
         )
         if not reply:
             return None
