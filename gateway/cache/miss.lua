@@ -2,7 +2,7 @@
 -- KEYS[1]  the partition's root (prelude.lua)
 -- ARGV     bin of the histogram or '', digest of the question or '', what was asked as JSON,
 --          most questions to remember, '' or what shadow mode would have served as JSON
-local MISSED, TEXT = ROOT .. 'missed', ROOT .. 'missed:text'
+local MISSED, TEXT, COST = ROOT .. 'missed', ROOT .. 'missed:text', ROOT .. 'missed:cost'
 count('misses')
 if ARGV[1] ~= '' then count('score_' .. ARGV[1]) end
 if ARGV[5] ~= '' then
@@ -19,6 +19,7 @@ if redis.call('ZCARD', MISSED) > most then
   for _, rare in ipairs(redis.call('ZRANGE', MISSED, 0, math.floor(most / 10))) do
     redis.call('ZREM', MISSED, rare)
     redis.call('HDEL', TEXT, rare)
+    redis.call('HDEL', COST, rare)
   end
   redis.call('ZUNIONSTORE', MISSED, 1, MISSED, 'WEIGHTS', 0.5)
 end

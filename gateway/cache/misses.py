@@ -29,7 +29,14 @@ class Missed:
 
     question: str
     count: float
+    cost: int
+    """Of its answer, by the last one; nano-dollars. Else of the others' on average."""
     request: Request
+
+    @property
+    def value(self) -> float:
+        """What a stored answer would have saved."""
+        return self.count * self.cost
 
 
 def note(connection: Connection, ticket: Ticket, verdict: Verdict | None, would_be: str) -> None:
@@ -37,7 +44,7 @@ def note(connection: Connection, ticket: Ticket, verdict: Verdict | None, would_
     bin_ = f"{min(BINS - 1, int(verdict.score * BINS)):02d}" if verdict else ""
     shown = json.dumps(_shadow(ticket, verdict)) if would_be == "similar" and verdict else ""
     text = "" if ticket.request.visibility == "user" else described(ticket.request)
-    key = ticket.place.normalised if text else ""
+    key = (ticket.place.normalised or ticket.place.exact) if text else ""
     connection.ask(MISS, ticket.place.partition, bin_, key, text, MOST_MISSED, shown)
 
 
@@ -50,11 +57,11 @@ def described(request: Request) -> str:
     return text if len(text) <= _LARGEST else ""
 
 
-def restored(text: bytes, count: float) -> Missed:
+def restored(text: bytes, count: float, cost: int) -> Missed:
     """Raises ValueError, KeyError and TypeError for what `described` did not make."""
     stored: dict[str, Any] = json.loads(text)
     request = Request(**{**stored, **_tuples(stored)})
-    return Missed(request.question, count, request)
+    return Missed(request.question, count, cost, request)
 
 
 def _tuples(stored: Mapping[str, Any]) -> dict[str, Any]:

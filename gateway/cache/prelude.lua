@@ -13,6 +13,7 @@
 --   c:<hour>        hash    counters of an hour since 1970; expire after eight days
 --   missed          zset    questions that were not answered, by how often they were asked
 --   missed:text     hash    what was asked, as JSON
+--   missed:cost     hash    what its last answer cost
 --   shadow, reports list    the newest 1 000, as JSON
 -- Times are whole microseconds of the server's clock, below 2^53.
 local ROOT = KEYS[1]

@@ -56,6 +56,11 @@ redis.call('ZADD', UNTIL, whole(NOW + life * 1000), id)
 redis.call('HSET', SIZES, id, ARGV[9] .. ':' .. scope)
 local total = redis.call('HINCRBY', META, 'bytes', ARGV[9])
 count('stored')
+-- What the next answer to a question that is missed will cost, as far as the last one tells.
+local missed = ARGV[13] ~= '' and ARGV[13] or ARGV[12]
+if redis.call('ZSCORE', ROOT .. 'missed', missed) then
+  redis.call('HSET', ROOT .. 'missed:cost', missed, ARGV[10])
+end
 if ARGV[11] ~= '' and redis.call('GET', flight) == ARGV[11] then redis.call('DEL', flight) end
 
 local evicted = 0

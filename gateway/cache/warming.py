@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from gateway.cache import entries
@@ -107,41 +108,24 @@ def warm(
 
 
 def recent_misses(connection: Connection, partition: Partition, most: int) -> list[Missed]:
-    """What was asked most and not found. Raises Away."""
-    missed, texts = f"{partition.root}missed", f"{partition.root}missed:text"
-    reply = connection.ask_many(
-        [plain(missed, "ZREVRANGE", missed, "0", str(most - 1), "WITHSCORES")]
-    )[0]
+    """What was asked and not found, what would have saved most first. Raises Away."""
+    missed, texts, costs = (f"{partition.root}missed{kind}" for kind in ("", ":text", ":cost"))
+    reply = connection.ask_many([plain(missed, "ZREVRANGE", missed, "0", "-1", "WITHSCORES")])[0]
     if not reply:
         return []
     flat = not isinstance(reply[0], list)  # RESP 2; RESP 3 answers with pairs
     keys, counts = (reply[::2], reply[1::2]) if flat else zip(*reply, strict=True)
-    kept = connection.ask_many([plain(texts, "HMGET", texts, *map(bytes.decode, keys))])[0]
+    names = [key.decode() for key in keys]
+    kept, spent = connection.ask_many(
+        [plain(texts, "HMGET", texts, *names), plain(costs, "HMGET", costs, *names)]
+    )
+    known = [int(cost) for cost in spent if cost]
+    usual = sum(known) // len(known) if known else 1
     found = []
-    for text, count in zip(kept, counts, strict=True):
+    for text, count, cost in zip(kept, counts, spent, strict=True):
         with suppress(ValueError, KeyError, TypeError):  # written by another version
-            found.append(restored(text, float(count)))
-    return found
-
-
-def warm_missed(
-    cache: ResponseCache,
-    partition: Partition,
-    policy: CachePolicy,
-    call: Callable[[Request], Answer],
-    most: int,
-) -> Warmed:
-    """Let a model answer what was missed most and is still not there. Raises Away."""
-    stored, refused = 0, Counter[str]()
-    for missed in recent_misses(cache.connection, partition, most):
-        reply, _ = cache.first_levels(cache.place(missed.request, policy), "peek")
-        if reply[4]:
-            refused["present"] += 1
-        elif cache.through(missed.request, policy, call).entry:
-            stored += 1
-        else:
-            refused["not kept"] += 1
-    return Warmed(stored, dict(refused))
+            found.append(restored(text, float(count), int(cost) if cost else usual))
+    return sorted(found, key=attrgetter("value"), reverse=True)[:most]
 
 
 def _tickets(

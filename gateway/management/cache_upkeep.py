@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.cache.keys import Partition
 from gateway.cache.pool import patient_cache
 from gateway.cache.statistics import HOURS_KEPT, Statistics, statistics
 from gateway.caching import cache_policy, narrowed
+from gateway.errors import GatewayError
 from gateway.pipe import complete
 from gateway.request import Message, Request
 from gateway.samples import read_lines
@@ -48,14 +50,18 @@ class Upkeep(terminal.Command):
             help='Lines {"prompt", "answer"}, also system, model, tier, locale, tags, epoch.',
         )  # fmt: skip
         warmed.add_argument(
-            "--missed", type=int, metavar="N", help="Let models answer what was missed most."
+            "--missed",
+            type=int,
+            metavar="N",
+            help="Let models answer what was missed and would have saved most.",
         )
         reported = verb("report", self.report, "Say whether an answer was right; list reports.")
         reported.add_argument("entry", nargs="?", help="Without it: reports as labelled pairs.")
         judged = reported.add_mutually_exclusive_group()
         judged.add_argument("--right", action="store_true")
         judged.add_argument("--wrong", action="store_true")
-        reported.add_argument("--score", type=float, help="It was served with.")
+        reported.add_argument("--question", default="", help="As it was asked.")
+        reported.add_argument("--score", type=float, help="It was served with, without question.")
         for parser in (looked, voided, warmed, reported):
             _declare_tenant(parser)
         for parser in (looked, voided, reported):
@@ -128,11 +134,9 @@ class Upkeep(terminal.Command):
         tenant, cache = _tenant(options), patient_cache()
         row = catalogue.view().policy(tenant.pk, options["policy"])
         if options["file"] is None:
-            most = min(max(1, options["missed"]), _MOST_MISSED)
-            found = warming.recent_misses(cache.connection, Partition(str(tenant.pk)), most)
-            with self.screen.progress("asking", len(found)) as advance:
-                levels = [(complete(missed.request).hit, advance(1))[0] for missed in found]
-            self._done({"stored": levels.count(False), "present": levels.count(True)})
+            self._warm_missed(
+                tenant, min(max(1, options["missed"]), _MOST_MISSED), options["policy"]
+            )
             return
         lines = read_lines(options["file"], lambda line: warming.prepared(line, str(tenant.pk)))
         with self.screen.progress("storing", len(lines)) as advance:
@@ -144,6 +148,18 @@ class Upkeep(terminal.Command):
             )
         self._done({"stored": done.stored, "refused": done.refused})
 
+    def _warm_missed(self, tenant: Tenant, most: int, policy: str) -> None:
+        """One question after another; what fails is counted, and the next one is asked."""
+        found = warming.recent_misses(patient_cache().connection, Partition(str(tenant.pk)), most)
+        done = Counter[str]()
+        with self.screen.progress("asking", len(found)) as advance:
+            for missed in found:
+                request = replace(missed.request, policy=policy or missed.request.policy)
+                done[_asked(request)] += 1
+                advance(1)
+        known = {name: done.pop(name, 0) for name in ("stored", "present", "not_kept")}
+        self._done({**known, "failed": dict(done)})
+
     def report(self, options: dict[str, Any]) -> None:
         """Note a judgement, or print the pairs that were judged."""
         connection, partition = patient_cache().connection, _partition(options)
@@ -153,9 +169,8 @@ class Upkeep(terminal.Command):
             return
         if options["right"] == options["wrong"]:
             raise Usage("say --right or --wrong")
-        standing = feedback.report(
-            connection, partition, options["entry"], ok=options["right"], score=options["score"]
-        )
+        judgement = feedback.Judgement(options["right"], options["question"], options["score"])
+        standing = feedback.report(connection, partition, options["entry"], judgement)
         self._done(
             {
                 "entry": standing.entry,
@@ -170,6 +185,17 @@ class Upkeep(terminal.Command):
             self.screen.json(report)
         else:
             self.screen.fields(report)
+
+
+def _asked(request: Request) -> str:
+    """What became of a missed question: stored, present, not_kept, or an error's code."""
+    try:
+        answer = complete(request)
+    except GatewayError as error:
+        return error.code or "failed"
+    if answer.hit:
+        return "present"
+    return "stored" if answer.entry else "not_kept"
 
 
 def _declare_tenant(parser: ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from gateway.cache.keys import Partition
 from gateway.cache.response_cache import ResponseCache
 from gateway.cache.statistics import shadowed, statistics
 from gateway.embedder import Hashing
-from gateway.request import HitLevel, Message, Request
+from gateway.request import HitLevel, Message
 from tests.gateway.cache.conftest import answer, request
 
 pytestmark = pytest.mark.valkey
@@ -90,6 +90,22 @@ def test_an_answer_asked_for_before_a_flush_is_not_stored_after_it(bench, stored
     assert bench.cache.keep(found.ticket, answer(), bench.policy).why == "flushed"
 
 
+@pytest.mark.parametrize("question", [QUESTION, f"hi, {QUESTION.lower()} thanks", SIMILAR])
+def test_an_entry_that_cannot_be_read_is_a_miss_whose_answer_takes_its_place(
+    bench, stored, question
+):
+    bench.client.hset(f"{bench.partition.root}e:{stored}", "answer", '{"text": 1}')
+
+    found = bench.cache.find(request(question, tags=("router", "home")), bench.policy)
+
+    assert found.answer is None
+    assert bench.cache.keep(found.ticket, answer("anew"), bench.policy).entry
+    assert hit(bench, question=question).text == "anew"
+    counted = statistics(bench.cache.connection, bench.partition)
+    assert (counted.requests, counted.misses) == (3, 2)
+    assert sum(counted.hits.values()) == 1 + (question == SIMILAR)
+
+
 def test_an_older_answer_does_not_replace_a_newer_one(bench):
     slow = bench.cache.find(request(QUESTION), bench.policy).ticket
     quick = bench.cache.find(request(QUESTION), bench.policy).ticket
@@ -109,17 +125,22 @@ def test_many_invalidations_are_remembered_in_bounded_space(bench, stored, monke
     assert hit(bench) is None  # what cannot be remembered is not served
 
 
+def reported(bench, entry, own=None, **said):
+    judgement = feedback.Judgement(**said)
+    return feedback.report(bench.cache.connection, own or bench.partition, entry, judgement)
+
+
 # --- feedback -------------------------------------------------------------------------------
 def test_a_bad_report_raises_the_entrys_own_threshold_and_the_second_quarantines_it(bench, stored):
     served = hit(bench, question=SIMILAR)
     assert served.hit_level is HitLevel.SIMILAR
 
-    once = feedback.report(bench.cache.connection, bench.partition, stored, ok=False)
+    once = reported(bench, stored, ok=False, question=SIMILAR)
     assert once.record.worst == pytest.approx(served.score, abs=1e-5)
     assert hit(bench, question=SIMILAR) is None
     assert hit(bench).hit_level is HitLevel.EXACT
 
-    twice = feedback.report(bench.cache.connection, bench.partition, stored, ok=False)
+    twice = reported(bench, stored, ok=False)
     assert (once.quarantined, twice.quarantined) == (False, True)
     assert hit(bench) is None
     assert hit(bench, bench.worker()) is None
@@ -127,13 +148,38 @@ def test_a_bad_report_raises_the_entrys_own_threshold_and_the_second_quarantines
     assert hit(bench).entry != stored
 
 
-def test_reports_become_labelled_pairs(bench, stored):
+def test_a_report_that_says_what_was_asked_becomes_a_labelled_pair(bench, stored):
     hit(bench, question=SIMILAR)
-    feedback.report(bench.cache.connection, bench.partition, stored, ok=True)
+    hit(bench, question="How do I reset my router at home please?")
+    reported(bench, stored, ok=True, question=SIMILAR)
 
     (pair,) = feedback.reported_pairs(bench.cache.connection, bench.partition)
 
     assert (pair["a"], pair["b"], pair["same_answer"]) == (SIMILAR, QUESTION, True)
+
+
+def test_a_report_about_another_call_is_no_pair(bench, stored):
+    hit(bench, question=SIMILAR)
+    hit(bench)
+    reported(bench, stored, ok=True, question=QUESTION)  # an exact hit
+    reported(bench, stored, ok=True, question="Never asked?")
+    standing = reported(bench, stored, ok=False)
+
+    assert feedback.reported_pairs(bench.cache.connection, bench.partition) == []
+    assert (standing.record.good, standing.record.bad, standing.record.worst) == (2, 1, 0.0)
+
+
+def test_an_entry_remembers_a_bounded_number_of_questions(bench, stored):
+    for number in range(40):
+        judged = replace(bench.cache.find(
+            request(SIMILAR, tags=("router", "home")), replace(bench.policy, shadow=True)
+        ).verdict)  # fmt: skip
+        place = bench.cache.place(request(QUESTION, tags=("router", "home")), bench.policy)
+        bench.cache.similar.serve(place, f"{SIMILAR} {number}", judged)
+
+    assert len(bench.entry(stored)[b"asked"].split()) == 2 * 16
+    reported(bench, stored, ok=True, question=f"{SIMILAR} 39")
+    assert len(feedback.reported_pairs(bench.cache.connection, bench.partition)) == 1
 
 
 def test_another_tenant_cannot_report_an_entry_and_everybody_a_shared_one(bench, stored):
@@ -141,8 +187,8 @@ def test_another_tenant_cannot_report_an_entry_and_everybody_a_shared_one(bench,
     theirs = Partition("2", bench.prefix)
 
     with pytest.raises(invalidation.Unknown):
-        feedback.report(bench.cache.connection, theirs, stored, ok=False)
-    assert feedback.report(bench.cache.connection, theirs, shared, ok=False).record.bad == 1
+        reported(bench, stored, theirs, ok=False)
+    assert reported(bench, shared, theirs, ok=False).record.bad == 1
 
 
 # --- time and room --------------------------------------------------------------------------
@@ -238,21 +284,22 @@ def test_a_line_that_cannot_be_stored_is_told(line, said):
         warming.prepared(line, "1")
 
 
-def test_what_was_missed_most_is_asked_of_a_model_and_then_there(bench):
-    off = replace(bench.policy, coalesce=False)
+def test_what_was_missed_is_ranked_by_what_an_answer_would_have_saved(bench):
     for question, times in (("often asked", 5), ("seldom asked", 1), (QUESTION, 3)):
         for _ in range(times):
-            bench.cache.find(request(question, locale="en"), off)
-    bench.cache.find(request("of one user", visibility="user", user="7"), off)
-    bench.ask(QUESTION, locale="en")
+            bench.cache.find(request(question, locale="en"), bench.policy)
+    bench.cache.find(request("of one user", visibility="user", user="7"), bench.policy)
 
-    missed = warming.recent_misses(bench.cache.connection, bench.partition, 10)
-    assert [found.question for found in missed] == ["often asked", QUESTION, "seldom asked"]
-    assert isinstance(missed[0].request, Request)
-    done = warming.warm_missed(bench.cache, bench.partition, bench.policy, bench.model, 2)
+    def missed(most=10):
+        found = warming.recent_misses(bench.cache.connection, bench.partition, most)
+        return [each.question for each in found]
 
-    assert (done.stored, done.refused) == (1, {"present": 1})
-    assert bench.ask("often asked", locale="en").hit_level is HitLevel.EXACT
+    assert missed() == ["often asked", QUESTION, "seldom asked"]
+    for question, cost in (("seldom asked", 90_000), ("often asked", 10_000)):
+        asked = bench.cache.find(request(question, locale="en"), bench.policy)
+        bench.cache.keep(asked.ticket, answer(cost_nanodollars=cost), bench.policy)
+    assert missed() == ["seldom asked", QUESTION, "often asked"]  # 2 * 90, 3 * 50, 6 * 10
+    assert missed(1) == ["seldom asked"]
 
 
 # --- what people ask ------------------------------------------------------------------------
