@@ -10,7 +10,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -30,6 +33,13 @@ MAX_BYTES = 500_000_000
 
 MAX_FEATURES = 1 << 23
 _FORMAT = 1
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, LookupError, TypeError, AttributeError),
+    *(OSError, EOFError, ValueError, SyntaxError, ArithmeticError, RuntimeError, MemoryError),
+    tokenize.TokenError,
+)
+"""What reading a zip, a header of numpy or JSON raises where bytes are not what they should be;
+an unknown or encrypted compression is a RuntimeError."""
 _HISTOGRAM = frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"})
 _STAGES = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
 
@@ -185,8 +195,10 @@ def from_bytes(data: bytes) -> Trees:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             head = json.loads(archive["head"].tobytes())
             arrays = Arrays.of({name: archive[name] for name in archive.files if name != "head"})
-    except (zipfile.BadZipFile, KeyError, TypeError, OSError, EOFError, ValueError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"these bytes are no packed ensemble ({error})") from None
+    if not isinstance(head, dict):
+        raise ValueError("these bytes are no packed ensemble: its description is damaged")
     return _from_parts(head, arrays)
 
 
@@ -200,7 +212,7 @@ def _from_parts(head: Mapping[str, Any], arrays: Arrays) -> Trees:
         raise ValueError(
             f"the ensemble has format {head.get('format')!r}, {_FORMAT} is read; pack it anew"
         )
-    links = {"identity", "exponential", "logistic", "softmax"}
+    links = ("identity", "exponential", "logistic", "softmax")  # a damaged link may be a list
     features, labels = head.get("features"), head.get("labels")
     if (
         not isinstance(features, int)

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -174,12 +174,29 @@ def test_bytes_that_are_no_ensemble_are_refused(damaged):
         trees.from_bytes(damaged)
 
 
+@settings(checked, max_examples=100)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_flipped_bytes_are_refused_or_harmless(seed, count):
+    _, packed, rows = fitted("categories")
+    random = np.random.default_rng(seed)
+    data = np.frombuffer(packed.to_bytes(), np.uint8).copy()
+    places = random.integers(0, data.size, count)
+    data[places] ^= random.integers(1, 256, count).astype(np.uint8)
+
+    try:
+        changed = trees.from_bytes(data.tobytes())
+    except ValueError:
+        return
+    assert changed.raw(rows).shape == (200, 4)
+
+
 def test_another_format_is_refused():
     parts = fitted("regression")[1].as_dict()
 
     with pytest.raises(ValueError, match="format 2"):
         trees.from_dict({**parts, "format": 2})
-    with pytest.raises(ValueError, match="description is damaged"):
-        trees.from_dict({**parts, "link": "cubic"})
+    for link in ("cubic", ["identity"], {}):
+        with pytest.raises(ValueError, match="description is damaged"):
+            trees.from_dict({**parts, "link": link})
     with pytest.raises(ValueError, match="as_dict"):
         trees.from_dict({"format": 1})
