@@ -149,14 +149,15 @@ def wdtw(
         raise ValueError(f"g is {g}; pass a finite steepness, usually 0.01 to 0.6")
     exponents = np.clip(-g * (np.arange(longest) - longest / 2), -700, 700)
     weights = 1 / (1 + np.exp(exponents))
-    return math.sqrt(
-        _elastic(
-            lambda a, b, band, limit: dtw_elastic.weighted(a, b, weights, band, limit),
-            (x, y),
-            window,
-            upper_bound * upper_bound * (1 + _SLACK),
-        )
+    bound = _checked_bound(upper_bound)
+    squared = _elastic(
+        lambda a, b, band, limit: dtw_elastic.weighted(a, b, weights, band, limit),
+        (x, y),
+        window,
+        bound * bound * (1 + _SLACK),
     )
+    distance = math.sqrt(squared)
+    return distance if distance <= bound else math.inf
 
 
 def msm(
@@ -176,7 +177,7 @@ def msm(
         lambda a, b, band, limit: dtw_elastic.move_split_merge(a, b, float(c), band, limit),
         (x, y),
         window,
-        upper_bound,
+        _checked_bound(upper_bound),
     )
 
 
@@ -268,8 +269,7 @@ def _checked_distance(x: ArrayLike, y: ArrayLike, window: int | None, bound: flo
     first, second = checked_channels(x, "x"), checked_channels(y, "y")
     check_alike(("x", first), ("y", second))
     band = _checked_window(window, first.shape[1], second.shape[1])
-    if not bound >= 0:
-        raise ValueError(f"upper_bound is {bound}; pass a number >= 0, or leave it out")
+    bound = _checked_bound(bound)
     distance = math.sqrt(dtw_search.distance(first, second, band, bound * bound * (1 + _SLACK)))
     return distance if distance <= bound else math.inf
 
@@ -304,9 +304,13 @@ def _elastic(
     limit: float,
 ) -> float:
     first, second = as_series(pair[0], "x"), as_series(pair[1], "y")
-    if not limit >= 0:
-        raise ValueError(f"upper_bound is {limit}; pass a number >= 0, or leave it out")
-    return core(first, second, _checked_window(window, first.size, second.size), float(limit))
+    return core(first, second, _checked_window(window, first.size, second.size), limit)
+
+
+def _checked_bound(bound: float) -> float:
+    if not bound >= 0:
+        raise ValueError(f"upper_bound is {bound}; pass a number >= 0, or leave it out")
+    return float(bound)
 
 
 def _slopes(x: Floats) -> Floats:

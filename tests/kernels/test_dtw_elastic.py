@@ -80,6 +80,7 @@ def test_a_bound_keeps_what_is_within_and_gives_infinity_beyond(distance):
         whole = distance(x, y, 8)
         assert distance(x, y, 8, upper_bound=whole * 1.001) == whole
         assert distance(x, y, 8, upper_bound=whole * 0.99) == math.inf
+        assert distance(x, y, 8, upper_bound=np.nextafter(whole, 0)) == math.inf
 
 
 @checked
@@ -192,6 +193,7 @@ def test_dtype_and_layout_do_not_matter(x):
         (lambda: dtw.wdtw([1.0], [1.0], upper_bound=math.nan), "upper_bound is nan"),
         (lambda: dtw.msm([1.0], [1.0], None, -1.0), "c is -1"),
         (lambda: dtw.msm([1.0], [[1.0, 2.0]]), "shape"),
+        (lambda: dtw.wdtw([1.0], [1.0], upper_bound=-5), "upper_bound is -5"),
         (lambda: dtw.msm([1.0], [1.0], upper_bound=-1), "upper_bound is -1"),
         (lambda: dtw.pairwise([]), "series is empty"),
         (lambda: dtw.pairwise([[1.0, math.inf]]), r"series\[0\] has inf at index 1"),
