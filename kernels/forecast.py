@@ -26,6 +26,15 @@ MAX_PERIOD = 10_000
 PATHS = 2000
 """Simulated futures behind the interval of a multiplicative season."""
 
+FEWEST_PATHS = 500
+"""Of them, however far the horizon is: bounds are then right to a tenth of their width."""
+
+SIMULATED = 20_000_000
+"""Steps of all futures together, some seconds, unless that leaves too few of them."""
+
+TOGETHER = 2048
+"""Steps that they are simulated at a time: some 100 MB, however far the horizon is."""
+
 _GRID = (0.05, 0.3, 0.8)
 _FINEST = 0.002
 """Shares are fitted to this accuracy; the errors are flat around their minimum."""
@@ -87,12 +96,10 @@ def holt_winters(
     errors = _smooth(past, state, shares, scaled)
     free = max(1, past.size - (3 if cycle > 1 else 2))
     deviation = math.sqrt(errors / free)
-    values = _project(state, past.size, np.zeros((1, steps)), shares, scaled)[0]
+    values = _project(state[None].copy(), past.size, np.zeros((1, steps)), shares, scaled)[0]
     if scaled and cycle > 1:
-        noise = np.random.default_rng(0).normal(size=(PATHS, steps)) * deviation
-        spread = _project(state, past.size, noise, shares, scaled)
         tail = (1 - _share(probability)) / 2
-        lower, upper = np.quantile(spread, [tail, 1 - tail], axis=0)
+        lower, upper = _simulated(state, (past.size, steps), shares, deviation, tail)
     else:
         width = _quantile(probability) * deviation * _growth(shares, steps, cycle)
         lower, upper = values - width, values + width
@@ -195,6 +202,23 @@ def _growth(shares: Floats, steps: int, period: int) -> Floats:
     return grown
 
 
+def _simulated(
+    state: Floats, span: tuple[int, int], shares: Floats, deviation: float, tail: float
+) -> Floats:
+    """Quantiles of many futures with a multiplicative season: shape (2, steps)."""
+    past, steps = span
+    random = np.random.default_rng(0)
+    paths = max(FEWEST_PATHS, min(PATHS, SIMULATED // steps))
+    states = np.repeat(state[None], paths, axis=0)
+    bounds = np.empty((2, steps))
+    for at in range(0, steps, TOGETHER):
+        part = min(TOGETHER, steps - at)
+        noise = random.normal(size=(paths, part)) * deviation
+        spread = _project(states, past + at, noise, shares, True)  # noqa: FBT003
+        bounds[:, at : at + part] = np.quantile(spread, [tail, 1 - tail], axis=0)
+    return bounds
+
+
 def _start(past: Floats, period: int, *, scaled: bool) -> Floats:
     """(level, trend, season …) before the first sample, from the first two seasons."""
     if period == 1:
@@ -279,14 +303,17 @@ def _fit(x: Floats, start: Floats, scaled: bool) -> Floats:  # noqa: FBT001
 
 
 @jit
-def _project(state: Floats, past: int, noise: Floats, shares: Floats, scaled: bool) -> Floats:  # noqa: FBT001
-    """Paths that go on from a state with these errors, shape (paths, steps)."""
-    period = state.size - 2
+def _project(states: Floats, past: int, noise: Floats, shares: Floats, scaled: bool) -> Floats:  # noqa: FBT001
+    """Paths that go on from states with these errors, shape (paths, steps).
+
+    `states` has a row (level, trend, season …) for each path and moves to the paths' ends.
+    """
+    period = states.shape[1] - 2
     out = np.empty(noise.shape)
     for path in range(noise.shape[0]):
-        level = state[0]
-        trend = state[1]
-        season = state[2:].copy()
+        level = states[path, 0]
+        trend = states[path, 1]
+        season = states[path, 2:]
         at = past % period
         for i in range(noise.shape[1]):
             base = level + trend
@@ -300,4 +327,6 @@ def _project(state: Floats, past: int, noise: Floats, shares: Floats, scaled: bo
             at += 1
             if at == period:
                 at = 0
+        states[path, 0] = level
+        states[path, 1] = trend
     return out

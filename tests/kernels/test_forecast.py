@@ -95,13 +95,30 @@ def test_bounds_hold_about_as_often_as_they_say():
 
 def test_simulated_bounds_agree_with_the_formula_where_both_exist():
     x = seasonal(noise=1.0)
-    state = forecast._start(x, 12, scaled=False)
+    states = np.repeat(forecast._start(x, 12, scaled=False)[None], 4000, axis=0)
     shares = np.array([0.3, 0.1, 0.2])
     noise = np.random.default_rng(1).normal(size=(4000, 30))
 
-    paths = forecast._project(state, x.size, noise, shares, False)
+    paths = forecast._project(states, x.size, noise, shares, False)
 
     assert paths.std(axis=0) == pytest.approx(forecast._growth(shares, 30, 12), rel=0.08)
+
+
+def test_futures_go_on_from_block_to_block_and_need_little_memory(monkeypatch):
+    x = seasonal(scaled=True, noise=0.5)
+    whole = forecast.holt_winters(x, 50, 12, "multiplicative")
+    monkeypatch.setattr(forecast, "TOGETHER", 7)
+    parts = forecast.holt_winters(x, 50, 12, "multiplicative")
+    monkeypatch.setattr(forecast, "SIMULATED", 1)
+    few = forecast.holt_winters(x, 50, 12, "multiplicative")
+
+    width = whole.upper - whole.lower
+    for other in (parts, few):
+        assert other.values.tolist() == whole.values.tolist()
+        assert other.upper - other.lower == pytest.approx(width, rel=0.25)
+        assert (other.upper - other.lower)[-12:].mean() == pytest.approx(
+            width[-12:].mean(), rel=0.1
+        )
 
 
 def test_a_steep_beginning_does_not_turn_a_multiplicative_season_negative():
