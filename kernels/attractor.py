@@ -171,6 +171,9 @@ def _judge_transient(blank: Report, settling: Settling, standard: Floats) -> Rep
         return replace(
             blank, evidence=("the range grows exponentially: no attractor",), measures=measures
         )
+    if settling.kind == "rests":
+        sentence = "nine of ten samples have the same value: too little is seen of what moves it"
+        return replace(blank, evidence=(sentence,), measures=measures)
     if settling.r_squared >= STRAIGHT:
         evidence = ("a straight line: it never returns, so no attractor is seen",)
         return replace(blank, evidence=evidence, measures=measures)

@@ -26,7 +26,7 @@ _FLOOR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """`kind`: "constant", "settles" (at `rate` per sample), "grows", "drifts" or "stays"."""
+    """`kind`: "constant", "settles" (at `rate` per sample), "grows", "rests", "drifts", "stays"."""
 
     kind: str
     crossings: int
@@ -43,7 +43,8 @@ def find_settling(standard: Floats) -> Settling:
     whole = float(np.ptp(standard))
     if whole == 0.0:
         return Settling("constant", 0)
-    crossings = count_crossings(standard)
+    inner = _inner_range(standard)
+    crossings = _count_crossings(standard, inner)
     blocks = standard[: standard.size // BLOCKS * BLOCKS].reshape(BLOCKS, -1)
     ranges = np.ptp(blocks, axis=1)
     change, steadiness = _trend(np.log(np.maximum(ranges, _FLOOR * whole)))
@@ -52,6 +53,8 @@ def find_settling(standard: Floats) -> Settling:
         return _decay(standard, crossings)
     if change > _NATS and steadiness >= STEADY:
         return Settling("grows", crossings)
+    if inner[0] == inner[1]:  # spikes over a flat line
+        return Settling("rests", crossings)
     straightness = _trend(standard)[1]
     if crossings < 4 or straightness >= 0.99:
         return Settling("drifts", crossings, r_squared=straightness)
@@ -67,11 +70,17 @@ def _calms(ranges: Floats) -> bool:
     )
 
 
-def count_crossings(x: Floats) -> int:
-    """How often the series crosses the middle of its 5 % to 95 % range, with hysteresis."""
+def _inner_range(x: Floats) -> tuple[float, float]:
+    """The 5 % and the 95 % quantile."""
     last = x.size - 1
     edges = (int(0.05 * last), int(0.95 * last))
     low, high = np.partition(x, edges)[list(edges)]  # np.quantile takes ten times as long
+    return float(low), float(high)
+
+
+def _count_crossings(x: Floats, inner: tuple[float, float]) -> int:
+    """How often the series crosses the middle of its inner range, with hysteresis."""
+    low, high = inner
     middle, margin = (low + high) / 2, (high - low) * 0.05
     sides = np.sign(x - middle)[np.abs(x - middle) > margin]
     return int(np.count_nonzero(np.diff(sides)))

@@ -219,6 +219,17 @@ def test_bad_input_says_what_is_wrong(call, message):
         call()
 
 
+def test_spikes_over_a_flat_line_are_told_as_what_they_are():
+    random = np.random.default_rng(0)
+    series = np.full(1000, 3.0)
+    series[random.choice(1000, 10, replace=False)] += 4 + random.normal(size=10)
+
+    report = analyze(series, "fast")
+
+    assert report.kind is Kind.UNKNOWN
+    assert "nine of ten samples have the same value" in report.evidence[0]
+
+
 def test_the_lag_is_where_the_autocorrelation_has_fallen():
     # The autocorrelation of a sine is a cosine: 1 - 1/e is reached at 0.887 rad.
     assert attractor.choose_lag(np.sin(0.01 * np.arange(20_000))) == 89
