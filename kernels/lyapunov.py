@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kernels.delay import choose_lag, delay_embed, fitting_dimension, mean_period
 from kernels.divergence import (
@@ -33,7 +33,7 @@ from kernels.divergence import (
     unrelated,
 )
 from kernels.lines import fit_line, line_coefficients, straightest
-from kernels.neighbours import nearest_apart, within_apart
+from kernels.neighbours import check_work, nearest_apart, within_apart
 from kernels.series import Floats, Integers, as_count, as_interval, as_series, standardise
 
 SATURATION_MARGIN = {"map": (1.0, 1.5), "flow": (1.0, 2.5)}
@@ -53,6 +53,15 @@ MEASURED = 500
 """Nearest neighbours from which Kantz's radius is taken."""
 
 MOST_NEIGHBOURS = 50
+
+MOST_STATES = 2_000_000
+"""Of Kantz's: a list of their neighbours takes 800 MB."""
+
+FEWEST_PAIRS = 16
+"""A sixteenth of the pairs is left out at a time."""
+
+FEWEST_STATES = 64
+"""Of Kantz's, with a neighbour: four for each sixteenth."""
 
 _T95 = 2.131
 """Student's t for 95 % and 15 degrees of freedom."""
@@ -126,9 +135,10 @@ def lyapunov_rosenstein(
 
     Left out: lag by autocorrelation, dimension 3 (lag 1) or 5, Theiler window one mean period,
     horizon twelve (samples both), all vectors as references. A constant or too short series
-    gives exponent None and the `problem`; invalid values or parameters raise ValueError.
+    gives exponent None and the `problem`; invalid values or parameters raise ValueError, so do
+    fewer than 16 references, whose scatter would say nothing.
     """
-    given = _Given(dimension, lag, theiler, horizon, references)
+    given = _Given(dimension, lag, theiler, horizon, _enough(references, FEWEST_PAIRS))
     standard, setup = _prepare(x, given, sample_interval)
     problem = _unfit(standard, setup)
     return _without(setup, problem) if problem else _estimate(standard, setup)
@@ -148,11 +158,11 @@ def lyapunov_kantz(
     """As `lyapunov_rosenstein`, with all neighbours within `radius` (standard deviations).
 
     Left out, the radius is three times the median distance of nearest neighbours. At most 50
-    neighbours of a state are followed; `pairs` counts states.
+    neighbours of a state are followed; `pairs` counts states. At least 64 references.
     """
     if radius is not None and not (np.isfinite(radius) and radius > 0):
         raise ValueError(f"radius is {radius}; pass a positive number of standard deviations")
-    given = _Given(dimension, lag, theiler, horizon, references)
+    given = _Given(dimension, lag, theiler, horizon, _enough(references, FEWEST_STATES))
     standard, setup = _prepare(x, given, sample_interval)
     problem = _unfit(standard, setup)
     return _without(setup, problem) if problem else _spread(standard, setup, radius)
@@ -166,7 +176,7 @@ def _prepare(x: ArrayLike, given: _Given, interval: float) -> tuple[Floats, _Set
         lag=_optional(given.lag, "lag", 1),
         theiler=_optional(given.theiler, "theiler", 0),
         horizon=_optional(given.horizon, "horizon", 1),
-        references=_optional(given.references, "references", 1),
+        references=given.references,
     )
     standard = standardise(series)
     if not standard.any():
@@ -201,6 +211,15 @@ def _steps(setup: _Setup) -> Integers:
     return np.arange(0, setup.horizon + 1, max(1, setup.horizon // STEPS), dtype=np.int64)
 
 
+def _enough(references: int | None, fewest: int) -> int | None:
+    if references is not None and as_count(references, "references", 1) < fewest:
+        raise ValueError(
+            f"references is {references}; an exponent with its interval needs at least {fewest}, "
+            "leave it out to take all"
+        )
+    return _optional(references, "references", fewest)
+
+
 def _optional(value: int | None, name: str, minimum: int) -> int | None:
     return None if value is None else as_count(value, name, minimum)
 
@@ -223,13 +242,14 @@ def _complete(given: _Given, standard: Floats, interval: float) -> _Setup:
 
 def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
     usable = _usable(standard, setup)
-    vectors = delay_embed(standard, setup.dimension, setup.lag)
     chosen = _references(usable, setup.references)
+    check_work(usable, chosen.size, setup.dimension)
+    vectors = delay_embed(standard, setup.dimension, setup.lag)
     partners, squared = nearest_apart(vectors, chosen, usable, setup.theiler)
-    distinct = squared > EXACT
-    if distinct.sum() < max(16, chosen.size // 5):
-        return _repeated(vectors, np.stack([chosen, partners], axis=1)[~distinct], setup)
     both = np.stack([chosen, partners], axis=1)
+    distinct = squared > EXACT
+    if distinct.sum() < max(FEWEST_PAIRS, chosen.size // 5):
+        return _repeated(vectors, both, distinct, setup)
     ceiling = unrelated(vectors[:usable])
     later = setup.dimension * setup.lag
     memory = determinism(vectors, both[distinct], squared[distinct], later)
@@ -240,20 +260,28 @@ def _estimate(standard: Floats, setup: _Setup) -> Lyapunov:
 def _spread(standard: Floats, setup: _Setup, radius: float | None) -> Lyapunov:
     """Kantz: the mean distance of all neighbours, in the newest sample of each state."""
     usable = _usable(standard, setup)
-    vectors = delay_embed(standard, setup.dimension, setup.lag)
     some = _references(usable, MEASURED)
-    partners, squared = nearest_apart(vectors, some, usable, setup.theiler)
-    distinct = squared > EXACT
-    if distinct.sum() < max(16, some.size // 5):
-        return _repeated(vectors, np.stack([some, partners], axis=1)[~distinct], setup)
-    later = setup.dimension * setup.lag
-    pairs = np.stack([some, partners], axis=1)[distinct]
-    memory = determinism(vectors, pairs, squared[distinct], later)
-    reach = 9.0 * float(np.median(squared[distinct])) if radius is None else float(radius) ** 2
     chosen = _references(usable, setup.references)
+    check_work(usable, chosen.size, setup.dimension)
+    if chosen.size > MOST_STATES:
+        raise ValueError(f"{chosen.size} references are more than {MOST_STATES}; pass fewer")
+    vectors = delay_embed(standard, setup.dimension, setup.lag)
+    partners, squared = nearest_apart(vectors, some, usable, setup.theiler)
+    both = np.stack([some, partners], axis=1)
+    distinct = squared > EXACT
+    if distinct.sum() < max(FEWEST_PAIRS, some.size // 5):
+        return _repeated(vectors, both, distinct, setup)
+    later = setup.dimension * setup.lag
+    memory = determinism(vectors, both[distinct], squared[distinct], later)
+    reach = 9.0 * float(np.median(squared[distinct])) if radius is None else float(radius) ** 2
     starts, found = within_apart(vectors, chosen, usable, setup.theiler, reach, MOST_NEIGHBOURS)
-    if np.count_nonzero(np.diff(starts)) < 4 * BLOCKS:
-        return _without(setup, "too few states have a neighbour within the radius; pass a larger")
+    accompanied = int(np.count_nonzero(np.diff(starts)))
+    if accompanied < FEWEST_STATES:
+        return _without(
+            setup,
+            f"too few states ({accompanied} of {chosen.size}) have a neighbour within the radius, "
+            f"{FEWEST_STATES} are needed; pass a larger radius or more references",
+        )
     newest = (setup.dimension - 1) * setup.lag
     ceiling = unrelated(standard[:, None])
     curves = spread_of_neighbourhoods(
@@ -262,8 +290,13 @@ def _spread(standard: Floats, setup: _Setup, radius: float | None) -> Lyapunov:
     return _fit(curves, setup.lag, ceiling, setup, memory)
 
 
-def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
+def _repeated(
+    vectors: Floats, both: Integers, distinct: NDArray[np.bool_], setup: _Setup
+) -> Lyapunov:
     """Equal states: of a cycle if they stay equal, of noise or coarse values if they part."""
+    if distinct.sum() > distinct.size // 2:
+        return _without(setup, "too few states differ from their neighbour; pass more references")
+    pairs = both[~distinct]
     later = min(setup.dimension * setup.lag, setup.horizon)
     after = np.sum((vectors[pairs[:, 0] + later] - vectors[pairs[:, 1] + later]) ** 2, axis=1)
     parted = float(np.mean(after)) / (2 * setup.dimension)
@@ -275,7 +308,10 @@ def _repeated(vectors: Floats, pairs: Integers, setup: _Setup) -> Lyapunov:
 
 def _fit(curves: Curves, transient: int, ceiling: float, setup: _Setup, memory: float) -> Lyapunov:
     """The exponent from the straight part after `transient` samples and below saturation."""
-    if curves.counts.sum(axis=0).min() < BLOCKS:
+    counts = curves.counts.sum(axis=0)
+    if counts.min() < BLOCKS:
+        if counts.min() > counts[0] // 2:
+            return _without(setup, "too few neighbours stay apart; pass more references")
         return _flat(setup, "the series repeats exactly")
     curve = curves.mean()
     times: Floats = curves.steps.astype(np.float64) * setup.interval

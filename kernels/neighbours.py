@@ -14,6 +14,22 @@ from kernels.series import Floats, Integers
 _LEAF = 32
 """Vectors of a leaf, compared side by side; smaller leaves cost more bookkeeping than they save."""
 
+MOST_DIFFERENCES = 100_000_000_000
+"""Coordinates that a search may compare, about a minute: a kernel cannot be interrupted."""
+
+
+def check_work(vectors: int, references: int, dimension: int) -> None:
+    """ValueError when the neighbours of so many references could take longer than about a minute.
+
+    A tree over few dimensions spares most vectors even in noise; over many it spares none.
+    """
+    visited = min(vectors, 2 * _LEAF << min(dimension, 40))
+    if references * visited * dimension > MOST_DIFFERENCES:
+        raise ValueError(
+            f"the neighbours of {references} among {vectors} vectors of dimension {dimension} "
+            "would take too long; pass fewer references, a smaller dimension or a shorter series"
+        )
+
 
 @jit
 def nearest_apart(

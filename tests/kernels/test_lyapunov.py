@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from kernels.attractor import lyapunov_rosenstein
+from kernels.attractor import lyapunov_kantz, lyapunov_rosenstein
 from tests.kernels import systems
 from tests.kernels.strategies import compiled_only
 
@@ -102,6 +102,26 @@ def test_fewer_references_give_nearly_the_same():
     assert few.exponent == pytest.approx(math.log(2), rel=0.03)
 
 
+@pytest.mark.parametrize("few", [16, 30])
+def test_a_few_references_give_an_exponent_with_a_wide_interval(few):
+    estimate = lyapunov_rosenstein(systems.henon(600), references=few)
+
+    assert estimate.problem == ""
+    assert estimate.pairs == few
+    assert estimate.low < 0.4192 < estimate.high
+    assert math.isfinite(estimate.determinism)
+
+
+def test_what_is_missing_is_blamed_and_not_the_radius():
+    series = systems.henon(600)
+
+    with pytest.raises(ValueError, match="references is 30; an exponent .* at least 64"):
+        lyapunov_kantz(series, references=30)
+    assert "64 are needed" in lyapunov_kantz(series, references=64, radius=1e-3).problem
+    rounded = lyapunov_rosenstein(np.round(series, 1), references=16)
+    assert "too few states differ" in rounded.problem or "too coarse" in rounded.problem
+
+
 def test_given_parameters_are_used():
     estimate = lyapunov_rosenstein(
         systems.henon(1000), dimension=2, lag=1, theiler=7, horizon=20, sample_interval=2.0
@@ -118,6 +138,7 @@ def test_given_parameters_are_used():
         ({"lag": -1}, "lag is -1"),
         ({"horizon": 0}, "horizon is 0"),
         ({"references": 0}, "references is 0"),
+        ({"references": 15}, "needs at least 16"),
         ({"theiler": -1}, "theiler is -1"),
         ({"sample_interval": 0.0}, "sample_interval is 0"),
         ({"sample_interval": math.nan}, "sample_interval is nan"),
