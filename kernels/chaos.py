@@ -19,6 +19,9 @@ SHORTEST = 64
 MOST_SAMPLES = 4000
 """The latest samples that are used; more change nothing and the cost is quadratic."""
 
+MOST_FREQUENCIES = 1000
+"""About a second; the median of fifty changes little with more."""
+
 _GOLDEN = 0.6180339887498949
 
 
@@ -30,6 +33,8 @@ def zero_one_chaos(x: ArrayLike, *, frequencies: int = 50, every: int | None = N
     """
     series = as_series(x, minimum=SHORTEST)
     count = as_count(frequencies, "frequencies", 1)
+    if count > MOST_FREQUENCIES:
+        raise ValueError(f"frequencies is {count}; pass at most {MOST_FREQUENCIES}")
     step = choose_lag(series) if every is None else as_count(every, "every", 1)
     step = min(step, series.size // SHORTEST)
     standard = standardise(series[::-step][:MOST_SAMPLES][::-1])

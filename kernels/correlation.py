@@ -36,6 +36,9 @@ STEP = 0.1
 MOST_REFERENCES = 2000
 """Vectors compared with all others, unless radii are given; more only cost time."""
 
+MOST_DIFFERENCES = 100_000_000_000
+"""References times vectors times dimension, about a minute: a kernel cannot be interrupted."""
+
 DEPTH = 10.0
 """Nats below the largest radius that are looked at."""
 
@@ -82,18 +85,19 @@ def correlation_dimension(
 
     Left out: lag by autocorrelation, dimension 3 (lag 1) or 5, Theiler window one mean period,
     radii from the smallest distances on. With `radii` (in standard deviations) all of them are
-    fitted, as nolds does. Distances are Euclidean.
+    fitted, as nolds does, and all vectors are references. Distances are Euclidean. Raises
+    ValueError for bad values and for more work than about a minute's.
     """
     standard = standardise(as_series(x))
-    tau = (
-        choose_lag(standard) if lag is None and standard.size > 1 else as_count(lag or 1, "lag", 1)
-    )
+    found = choose_lag(standard) if lag is None and standard.size > 1 else 1
+    tau = found if lag is None else as_count(lag, "lag", 1)
     size = fitting_dimension(tau) if dimension is None else as_count(dimension, "dimension", 1)
     count = standard.size - (size - 1) * tau
     period = int(min(np.ceil(mean_period(standard)), max(standard.size // 8, 1)))
     window = period if theiler is None else as_count(theiler, "theiler", 0)
     wanted = _as_radii(radii)
-    most = as_count(references or (MOST_REFERENCES if radii is None else count), "references", 1)
+    usual = MOST_REFERENCES if radii is None else max(count, 1)
+    most = usual if references is None else as_count(references, "references", 1)
     if not standard.any():
         return _without(size, tau, window, "the series is constant")
     if count - window < 32:
@@ -103,6 +107,11 @@ def correlation_dimension(
             window,
             f"{standard.size} samples are too few for dimension {size}, lag {tau} and "
             f"Theiler window {window}",
+        )
+    if min(most, count) * count * size > MOST_DIFFERENCES:
+        raise ValueError(
+            f"{min(most, count)} references among {count} vectors of dimension {size} take too "
+            "long; pass fewer references, or a shorter series"
         )
     chosen = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
     if wanted is None:
@@ -125,7 +134,8 @@ def _search(
     top = np.log(coarse[min(int(np.searchsorted(shares, LARGEST_SHARE)) + 1, coarse.size - 1)])
     radii = np.exp(np.arange(top - DEPTH, top, STEP))
     sums = correlation_sums(standard, shape, references, radii)
-    pairs = references.size * standard.size / (2 if references.size == standard.size else 1)
+    count = standard.size - (shape[0] - 1) * shape[1]
+    pairs = references.size * count / (2 if references.size == count else 1)
     enough = sums >= min(FEWEST_ENCOUNTERS * period / pairs, LARGEST_SHARE / 3)
     return _result(shape, radii[enough], sums[enough], np.log(LARGEST_SHARE))
 

@@ -16,12 +16,23 @@ DECORRELATED = 1.0 - 1.0 / np.e
 LagMethod = Literal["autocorrelation", "mutual_information"]
 
 MOST_BINS = 64
+"""Classes when none are asked for."""
+
+LARGEST_BINS = 1000
+"""Classes at most: a million pairs of them are counted at each lag."""
+
+MOST_STEPS = 4_000_000_000
+"""Pairs of samples and of classes over all lags, some seconds: a kernel cannot be interrupted."""
+
+MOST_VALUES = 100_000_000
+"""Numbers in all delay vectors: 800 MB."""
 
 
 def delay_embed(x: ArrayLike, dimension: int, lag: int) -> Floats:
     """Delay vectors, shape (n - (dimension - 1) * lag, dimension); column 0 is the oldest sample.
 
-    Raises ValueError when dimension or lag is below 1, or the series is too short for one vector.
+    Raises ValueError when dimension or lag is below 1, the series is too short for one vector, or
+    the vectors hold more than 100 000 000 numbers.
     """
     dimension, lag = as_count(dimension, "dimension", 1), as_count(lag, "lag", 1)
     series = as_series(x)
@@ -29,6 +40,12 @@ def delay_embed(x: ArrayLike, dimension: int, lag: int) -> Floats:
         raise ValueError(
             f"{series.size} samples are too few for dimension {dimension} at lag {lag}; "
             f"pass more than {(dimension - 1) * lag}, or a smaller dimension or lag"
+        )
+    count = series.size - (dimension - 1) * lag
+    if count * dimension > MOST_VALUES:
+        raise ValueError(
+            f"{count} vectors of dimension {dimension} hold more than {MOST_VALUES} numbers; pass "
+            "a smaller dimension, or a shorter series"
         )
     return _embed(series, dimension, lag)
 
@@ -51,7 +68,7 @@ def choose_lag(
     if not standard.any():
         return 1
     if method == "mutual_information":
-        shared = average_mutual_information(series, cap)
+        shared = average_mutual_information(series, None if maximum is None else cap)
         # Two rises in a row: a single one is as often the scatter of the estimate.
         rises = np.diff(shared[1:]) > 0
         lasting = np.flatnonzero(rises[:-1] & rises[1:])
@@ -68,14 +85,21 @@ def average_mutual_information(
 
     Samples fall into `bins` classes of equal size by rank (left out: the cube root of 5 n, at
     most 64), so every growing function of the series has the same information; equal samples
-    share a class. `maximum` is a tenth of the series when left out.
+    share a class. `maximum` is a tenth of the series when left out, less above 200 000 samples.
+    Raises ValueError for more than 1000 bins, and for lags that would take longer than seconds.
     """
     series = as_series(x, minimum=2)
-    cap = max(1, series.size // 10) if maximum is None else as_count(maximum, "maximum", 0)
-    if cap >= series.size:
-        raise ValueError(f"maximum is {cap}; a series of {series.size} has lags below that")
     fitting = min(MOST_BINS, max(2, round((5 * series.size) ** (1 / 3))))
     classes = fitting if bins is None else as_count(bins, "bins", 2)
+    if classes > LARGEST_BINS:
+        raise ValueError(f"bins is {classes}; pass at most {LARGEST_BINS}")
+    most = MOST_STEPS // (series.size + classes * classes) - 1
+    fitting_lags = max(1, min(series.size // 10, most))
+    cap = fitting_lags if maximum is None else as_count(maximum, "maximum", 0)
+    if cap >= series.size:
+        raise ValueError(f"maximum is {cap}; a series of {series.size} has lags below that")
+    if cap > most:
+        raise ValueError(f"maximum is {cap}; {series.size} samples in {classes} bins allow {most}")
     _, value, repeats = np.unique(series, return_inverse=True, return_counts=True)
     first = np.cumsum(repeats) - repeats
     middle = first + (repeats - 1) // 2

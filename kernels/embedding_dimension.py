@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from kernels.compile import jit
 from kernels.delay import choose_lag, delay_embed, mean_period
-from kernels.neighbours import nearest_apart
+from kernels.neighbours import check_work, nearest_apart
 from kernels.series import Floats, Integers, as_count, as_series, standardise
 
 DimensionMethod = Literal["cao", "false_neighbours"]
@@ -92,6 +92,7 @@ def neighbourhoods(x: ArrayLike, lag: int | None = None, maximum: int = 10) -> N
             f"{series.size} samples are too few for {most} dimensions at lag {tau}; pass a longer "
             "series, or a smaller maximum or lag"
         )
+    check_work(standard.size, REFERENCES * (most + 1), most + 1)
     rows = np.array([_grow(standard, d, tau, theiler) for d in range(1, most + 2)])
     growth, step, false = rows[:, 0], rows[:, 1], rows[:-1, 2]
     e2 = _ratios(step)

@@ -16,6 +16,9 @@ LARGEST_ORDER = 8
 MOST_COMPARED = 50_000
 """Samples of which all pairs are compared: a second or two when all are alike."""
 
+MOST_DIMENSION = 100
+"""Samples of a stretch."""
+
 
 def permutation_entropy(
     x: ArrayLike, order: int = 3, delay: int = 1, *, normalize: bool = True
@@ -41,9 +44,9 @@ def sample_entropy(x: ArrayLike, dimension: int = 2, radius: float = 0.2, lag: i
 
     Alike is at most `radius` standard deviations apart in every sample (Richman & Moorman 2000).
     Infinite when no stretch that recurs goes on alike; 0 for a constant series. Raises ValueError
-    for fewer than dimension * lag + 2 samples or more than 50 000.
+    for fewer than dimension * lag + 2 samples, more than 50 000, or a dimension above 100.
     """
-    size, tau = as_count(dimension, "dimension", 1), as_count(lag, "lag", 1)
+    size, tau = _as_dimension(dimension), as_count(lag, "lag", 1)
     standard = standardise(as_series(x, minimum=size * tau + 2))
     return _entropy_of(_as_small(standard), size, tau, _as_radius(radius))
 
@@ -57,7 +60,7 @@ def multiscale_entropy(
     deviations of the whole series. Infinite where nothing recurs. The coarsest scale needs
     dimension + 2 samples.
     """
-    most, size = as_count(scales, "scales", 1), as_count(dimension, "dimension", 1)
+    most, size = as_count(scales, "scales", 1), _as_dimension(dimension)
     standard = _as_small(standardise(as_series(x, minimum=most * (size + 2))))
     reach = _as_radius(radius)
     coarse = [
@@ -70,6 +73,13 @@ def _entropy_of(standard: Floats, dimension: int, lag: int, radius: float) -> fl
     # Distances that equal the radius but for rounding count as within it, in every unit.
     longer, alike = _count_alike(standard, dimension, lag, radius * (1 + 1e-9) + 1e-12)
     return -math.log(longer / alike) + 0.0 if longer else math.inf
+
+
+def _as_dimension(dimension: int) -> int:
+    size = as_count(dimension, "dimension", 1)
+    if size > MOST_DIMENSION:
+        raise ValueError(f"dimension is {size}; pass at most {MOST_DIMENSION}")
+    return size
 
 
 def _as_radius(radius: float) -> float:

@@ -14,6 +14,9 @@ from kernels.series import Floats, Integers, as_count, as_series, standardise
 SHORTEST = 32
 """Samples; below this no two window lengths give a slope worth the name."""
 
+MOST_SIZES = 1000
+"""Window lengths of a fit; each costs a pass over the series."""
+
 
 def hurst_rs(x: ArrayLike, sizes: ArrayLike | None = None, *, corrected: bool = True) -> float:
     """The Hurst exponent by rescaled ranges (Hurst 1951): 0.5 for independent increments.
@@ -54,12 +57,9 @@ def dfa(
     )
     if wanted[0] <= order + 1:
         raise ValueError(f"sizes begin at {wanted[0]}; order {order} needs at least {order + 2}")
-    standard = standardise(series)
+    walk = np.cumsum(standardise(series))
     fluctuations = np.array(
-        [
-            _fluctuation(np.cumsum(standard), _trends(int(size), order), int(overlap))
-            for size in wanted
-        ]
+        [_fluctuation(walk, _trends(int(size), order), int(overlap)) for size in wanted]
     )
     known = fluctuations > 0
     _check_known(known)
@@ -81,6 +81,8 @@ def _as_sizes(sizes: ArrayLike, samples: int) -> Integers:
         raise ValueError(
             f"sizes must be at least two different whole numbers from 2 to {samples - 1}"
         )
+    if wanted.size > MOST_SIZES:
+        raise ValueError(f"{wanted.size} sizes are more than {MOST_SIZES}; pass fewer")
     return wanted
 
 

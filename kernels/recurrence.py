@@ -22,6 +22,9 @@ RADIUS = 0.2
 MOST_VECTORS = 50_000
 """1.25e9 pairs, some seconds; longer recordings are to be cut."""
 
+MOST_DIFFERENCES = 100_000_000_000
+"""Pairs times dimension, about a minute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
@@ -80,6 +83,8 @@ def recurrence(
         )
     if count > MOST_VECTORS:
         raise ValueError(f"{count} vectors are more than {MOST_VECTORS}; cut the series into parts")
+    if count * count // 2 * size > MOST_DIFFERENCES:
+        raise ValueError(f"{count} vectors of dimension {size} take too long; pass a smaller one")
     found, diagonals, verticals = _lines(standard, size, tau, reach * reach, apart)
     on_diagonals, mean, longest, entropy = _lengths(diagonals, line)
     on_verticals, trapping, _, _ = _lengths(verticals, line)

@@ -132,7 +132,8 @@ def top_k(codes: Codes, query: ArrayLike, k: int, mask: ArrayLike | None = None)
     """The `k` rows of highest approximate score for a query (d,), or for each of many (m, d).
 
     `mask` (n,), true where a row counts. For unit ("cosine") codes pass unit queries. Cost is
-    linear: about 10 ns per int8 row of 384. Raises ValueError for other shapes and bad numbers.
+    linear: about 10 ns per int8 row of 384. There are never more than 4096 results: a larger `k`
+    is taken as that. Raises ValueError for other shapes and bad numbers.
     """
     queries, single = rows.as_queries(query, codes.dimension)
     wanted = min(as_count(k, "k", 1), MAX_NEIGHBOURS, max(1, len(codes)))

@@ -183,6 +183,9 @@ def test_surrogates_keep_the_spectrum_and_lose_the_dynamics():
     assert not np.array_equal(other, rows)
 
 
+LONG = np.random.default_rng(4).normal(size=1_000_000)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -206,6 +209,23 @@ def test_surrogates_keep_the_spectrum_and_lose_the_dynamics():
         (lambda: attractor.surrogates(NOISE, 0), "count is 0"),
         (lambda: attractor.surrogates(NOISE, 10_000), "more than"),
         (lambda: attractor.zero_one_chaos(NOISE[:63]), "at least 64"),
+        (lambda: attractor.zero_one_chaos(NOISE, frequencies=10**7), "at most 1000"),
+        (lambda: attractor.average_mutual_information(NOISE, 5, 100_000), "at most 1000"),
+        (lambda: attractor.average_mutual_information(LONG, 100_000), "allow 39"),
+        (lambda: attractor.choose_lag(LONG, 100_000, "mutual_information"), "allow 39"),
+        (lambda: attractor.delay_embed(LONG, 5000, 1), "more than 100000000 numbers"),
+        (lambda: attractor.lyapunov_rosenstein(LONG, dimension=50, lag=1), "too long"),
+        (lambda: attractor.lyapunov_kantz(LONG, dimension=50, lag=1), "too long"),
+        (lambda: attractor.choose_dimension(LONG, 1, maximum=200), "too long"),
+        (lambda: attractor.correlation_dimension(LONG, radii=[0.1, 0.2]), "fewer references"),
+        (lambda: attractor.correlation_dimension(NOISE, lag=0), "lag is 0"),
+        (lambda: attractor.correlation_dimension(NOISE, references=0), "references is 0"),
+        (lambda: attractor.recurrence(LONG[:40_000], dimension=500, lag=1), "take too long"),
+        (lambda: attractor.sample_entropy(NOISE, 1000), "at most 100"),
+        (lambda: attractor.multiscale_entropy(NOISE, 2, 1000), "at most 100"),
+        (lambda: attractor.dfa(LONG, np.arange(4, 1100)), "more than 1000"),
+        (lambda: attractor.hurst_rs(LONG, np.arange(4, 1100)), "more than 1000"),
+        (lambda: attractor.surrogates(NOISE, 100, iterations=10**6), "steps"),
     ],
 )
 def test_bad_input_says_what_is_wrong(call, message):
