@@ -25,9 +25,10 @@ from gateway.tokens import (
 
 MARGIN = 1.1
 """By which a count that is not exact is enlarged: the rule errs by less for most texts."""
-PICTURE = 1_445
-"""Tokens of the largest picture, in tiles, as OpenAI's and Anthropic's models take it."""
-PICTURE_MINI = 48_169
+PICTURES = {"low": 85, "high": 1_445}
+"""Tokens of a picture by its detail: what OpenAI's models take for one of the largest in tiles;
+Anthropic's take as much."""
+PICTURES_MINI = {"low": 2_833, "high": 48_169}
 """The same for `gpt-4o-mini`, whose tiles count 33 times as much."""
 _PICTURES = frozenset({"image_url", "image", "input_image"})
 _LONG = 512
@@ -42,13 +43,14 @@ class Reader:
 
     vocabulary: str | None
     """None: estimated by the rule."""
-    picture: int
+    mini: bool
+    """Whether pictures count as :data:`PICTURES_MINI` says."""
 
     @classmethod
     def of(cls, model: str) -> Reader:
         """How the model of this name reads."""
         mini = model.rpartition("/")[2].casefold().startswith("gpt-4o-mini")
-        return cls(vocabulary_of(model), PICTURE_MINI if mini else PICTURE)
+        return cls(vocabulary_of(model), mini)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ def size_of(
 
 def _of_part(part: Mapping[str, Json], model: str, reader: Reader) -> int:
     if part.get("type") in _PICTURES:
-        return reader.picture
+        pictured = part.get("image_url")
+        low = isinstance(pictured, dict) and pictured.get("detail") == "low"
+        return (PICTURES_MINI if reader.mini else PICTURES)["low" if low else "high"]
     told = _json(part)
     if len(told) > _LONG and " " not in told[-_LONG:]:
         return len(told) // _DATA_PER_TOKEN

@@ -28,6 +28,11 @@ class Expectation:
         self._lock = Lock()
         self._means: dict[tuple[str, str, str], float] = {}
 
+    def forget(self) -> None:
+        """Know nothing again: between tests."""
+        with self._lock:
+            self._means.clear()
+
     def of(self, x: Exchange) -> int:
         """Tokens to expect."""
         return round(self._means.get(_kind(x), FIRST_GUESS))
@@ -109,10 +114,11 @@ def _refusal(x: Exchange, error: NoRoute, rows: Sequence[LanguageModel]) -> Exce
     asked = [each for each in error.options if not x.request.model or each.name == x.request.model]
     reasons = {each.refused for each in asked}
     if reasons and all("prompt exceeds" in reason for reason in reasons):
-        most = max(row.context_window for row in rows)
+        names = {each.name for each in asked}
+        most = max(row.context_window for row in rows if row.name in names)
         return ContextTooLong(
-            f"the prompt has about {x.tokens_in:,} tokens, more than any model here reads "
-            f"({most:,}): shorten it",
+            f"the prompt has about {x.tokens_in:,} tokens, more than any model reads that may be "
+            f"called ({most:,}): shorten it",
             param="messages",
         )
     if not rows or any("unavailable" in reason for reason in reasons):

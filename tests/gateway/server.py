@@ -16,14 +16,16 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import bpe_openai
+
 from gateway.pricing import Prices
-from gateway.tokens import count, count_messages
 
 PRICES = Prices(150_000_000, 600_000_000, 75_000_000)
 """0.15 and 0.60 $ for a million tokens, 0.075 $ for those that were cached."""
-VOCABULARY = "gpt-4o"
+VOCABULARY = "o200k_base"
 KEY = "key-of-the-test-server"
 
 
@@ -42,12 +44,16 @@ class Turn:
     usage: object = "right"
     """What to say instead of the right usage; None: nothing."""
     cached: int = 0
-    finish: str = "stop"
+    preamble: int = 0
+    """Tokens of a prompt of its own, which it counts and nobody else knows of."""
+    finish: str | None = "stop"
     message: dict = field(default_factory=dict)
     body: bytes | None = None
     """Sent as it is, with status 200."""
     silent: bool = False
     """End a stream without its end mark."""
+    stall_s: float = 0.0
+    """After the first piece, or the first bytes of a whole answer."""
 
 
 WELL = Turn()
@@ -186,8 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._complete(body, turn)
 
     def _complete(self, body, turn):
-        text, prompt, said = _measured(body)
+        text, prompt, said = _measured(body, turn)
         message = {"role": "assistant", "content": text} | turn.message
+        if "refusal" in turn.message:
+            message["content"] = None
         document = {
             "id": "1",
             "object": "chat.completion",
@@ -204,10 +212,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.server.bill(self.generation, prompt, said, turn.cached)
-        self._send_raw(200, raw)
+        self._head(200, len(raw))
+        self.wfile.write(raw[:10])
+        time.sleep(turn.stall_s)
+        self.wfile.write(raw[10:])
 
     def _stream(self, body, turn):
-        text, prompt, said = _measured(body)
+        text, prompt, said = _measured(body, turn)
+        kind = "refusal" if turn.message.get("refusal") else "content"
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -218,8 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             piece = word if number == 0 else f" {word}"
-            self._event({"choices": [{"index": 0, "delta": {"content": piece}}]})
-            time.sleep(turn.drip_s)
+            self._event({"choices": [{"index": 0, "delta": {kind: piece}}]})
+            time.sleep(turn.drip_s + (0 if number else turn.stall_s))
         if not turn.silent:
             self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": turn.finish}]})
             usage = _usage(turn, prompt, said)
@@ -252,10 +264,31 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _measured(body):
-    texts = [message.get("content") or "" for message in body["messages"]]
-    text = said_to(texts[-1])
-    return text, count_messages(texts, VOCABULARY).tokens, count(text, VOCABULARY).tokens
+@cache
+def _encoding():
+    return bpe_openai.get_encoding(VOCABULARY)
+
+
+def tokens_of(text):
+    return len(_encoding().encode_ordinary(text))
+
+
+def _measured(body, turn):
+    """What is said, and the tokens by OpenAI's published rule, which is written down here anew: 3
+    for a message, those of its role, name and text, and 3 with which the answer begins. Whatever
+    comes beside the texts is counted as this server sees it, with blanks."""
+    prompt, said = 3 + turn.preamble, ""
+    for message in body["messages"]:
+        content = message.get("content") or ""
+        if isinstance(content, list):
+            content = "\n".join(part.get("text", "") for part in content)
+        said = content
+        prompt += 3 + tokens_of(message["role"]) + tokens_of(content)
+        prompt += 1 + tokens_of(message["name"]) if message.get("name") else 0
+    for name in ("tools", "response_format"):
+        prompt += tokens_of(json.dumps(body[name])) if body.get(name) else 0
+    text = turn.message.get("refusal") or said_to(said)
+    return text, prompt, tokens_of(text)
 
 
 def _usage(turn, prompt, said):

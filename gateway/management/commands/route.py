@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +19,9 @@ from gateway import catalogue, definitions, sufficiency
 from gateway.errors import GatewayError
 from gateway.models import LanguageModel, TaskClass
 from gateway.prices import BadTable, Difference, differences, read_table
-from gateway.router import Needs, NoRoute, Option, dollars, route
+from gateway.prompts import size_of
+from gateway.request import Message
+from gateway.router import Candidate, Needs, NoRoute, Option, dollars, route
 from gateway.routing import judging, training
 from gateway.routing.sufficiency import BadModel, Sufficiency
 from gateway.routing.training import BadOutcomes
@@ -57,10 +61,14 @@ class Command(terminal.Command):
         view = catalogue.view()
         policy = view.policy(tenant.pk, options["policy"])
         learned = sufficiency.current()
-        needs = _needs_of(options, _prompt(options), learned, policy.max_output)
+        prompt = _prompt(options)
+        needs = _needs_of(options, prompt, learned, policy.max_output)
         rules = catalogue.rules_of(policy, needs.task_class)
+        if options["model"] and options["task_class"] is None:
+            rules = replace(rules, call_budget=None)
+        candidates = [_candidate(row, prompt) for row in view.models_of(tenant.pk)]
         try:
-            found = route(map(catalogue.candidate, view.models_of(tenant.pk)), needs, rules)
+            found = route(candidates, needs, rules)
         except NoRoute as error:
             if not self.screen.as_json:
                 self._options(error.options)
@@ -75,7 +83,7 @@ class Command(terminal.Command):
             {
                 "model": f"{found.model} of {found.provider}",
                 "fallbacks": ", ".join(option.name for option in found.fallbacks),
-                "tokens": f"{needs.tokens_in:,} in, at most {found.chosen.max_output:,} out",
+                "tokens": f"{found.tokens_in:,} in, at most {found.chosen.max_output:,} out",
                 "baseline": found.baseline,
                 "policy": policy.name,
                 "learned model": learned.label,
@@ -172,8 +180,9 @@ def _needs(parser: ArgumentParser) -> None:
     parser.add_argument("--tenant", default="default", help="Slug; default: default.")
     parser.add_argument("--policy", default="", help="Gateway policy; default: default.")
     parser.add_argument(
-        "--class", dest="task_class", choices=TaskClass.values, default=TaskClass.SIMPLE
-    )
+        "--class", dest="task_class", choices=TaskClass.values,
+        help="Default: simple; with --model, no class and none of its budgets.",
+    )  # fmt: skip
     parser.add_argument("--model", default="", help="Asked for by name.")
     parser.add_argument("--tier", default="")
     parser.add_argument("--max-output", type=int, help="Tokens; default: the policy's.")
@@ -187,10 +196,10 @@ def _needs_of(options: dict[str, Any], prompt: list[str], learned: Sufficiency, 
         if options[name] is not None and options[name] < 1:
             raise Usage(f"--{name.replace('_', '-')} is below 1: give 1 or more tokens")
     return Needs(
-        tokens_in=count_messages(prompt, options["model"]).tokens,
+        tokens_in=count_messages(prompt).tokens,
         max_output=options["max_output"] or most,
         expected_output=options["expected_output"],
-        task_class=options["task_class"],
+        task_class=options["task_class"] or TaskClass.SIMPLE.value,
         model=options["model"],
         tier=options["tier"],
         tools=options["tools"],
@@ -199,6 +208,11 @@ def _needs_of(options: dict[str, Any], prompt: list[str], learned: Sufficiency, 
         cheap_suffices=learned.probability(prompt[-1]),
         cheap_suffices_on_average=learned.average,
     )
+
+
+def _candidate(row: LanguageModel, prompt: Sequence[str]) -> Candidate:
+    size = size_of([Message("user", text) for text in prompt], row.upstream)
+    return replace(catalogue.candidate(row), tokens_in=size.upper)
 
 
 def _prompt(options: dict[str, Any]) -> list[str]:
