@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +11,7 @@ from gateway.models import Budget
 from gateway.pipe import measuring
 from gateway.prompts import MARGIN, size_of
 from gateway.request import Message
-from gateway.tokens import estimate
+from gateway.tokens import count
 from ratelimit import policies
 from ratelimit.subject import Subject
 from tests.gateway.calls.test_pipe import limit
@@ -134,7 +132,12 @@ def test_calibrations_are_bounded(monkeypatch):
     assert found.of("model 99").factor == 3.0
 
 
-def test_long_texts_are_estimated_in_parts_that_make_no_difference():
-    text = json.dumps({"words": "the harbour, 1234 boats; " * 6_000})
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4", "unknown"])
+def test_a_text_of_any_length_is_counted_and_parts_make_no_difference(model):
+    text = "the harbour, 1234 boats; nothing else " * 8
 
-    assert estimate(text) == pytest.approx(2 * estimate(text[: len(text) // 2]), rel=0.01)
+    once, often = count(text, model), count(text * 4_000, model)  # 1.2 million characters
+
+    assert often.exact == once.exact
+    assert often.tokens == pytest.approx(4_000 * once.tokens, rel=0.001)
+    assert count("aB3$" * 100_000, model).tokens > 100_000  # without a blank to part it at
