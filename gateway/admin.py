@@ -175,6 +175,18 @@ class GatewayPolicyAdmin(SharedAdmin):
     list_filter = ("enabled", "strictness", "shadow", "tenant")
     list_select_related = ("tenant",)
 
+    def formfield_for_choice_field(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        # Only superusers let every tenant be served a tenant's answers.
+        if db_field.name == "visibility" and tenants_of(request) is not None:
+            kwargs["choices"] = [
+                choice
+                for choice in GatewayPolicy.Visibility.choices
+                if choice[0] != GatewayPolicy.Visibility.GLOBAL
+            ]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
 
 @admin.register(Budget)
 class BudgetAdmin(DefinedAdmin):

@@ -33,6 +33,7 @@ def cache_policy(
         strictness=Strictness(policy.strictness),
         ttl_s=float(policy.ttl_seconds),
         budget_bytes=policy.byte_budget,
+        shared_budget_bytes=_shared_budget() if request.visibility == "global" else 0,
         shadow=policy.shadow,
         wait_s=min(WAIT_S, wait_s),
         variant=_variant(tenant_id, policy, request),
@@ -47,13 +48,28 @@ def on_trial(row: LanguageModel) -> bool:
 def _variant(tenant_id: int, policy: GatewayPolicy, request: Request) -> str:
     """What else shapes an answer: how the prompt is shortened, and who may be chosen to give it.
 
-    An answer of a trial is not given any more once there is a model.
+    An answer of a trial is not given any more once there is a model. What tenants share is shared
+    by those who mean the same models: a tenant's own row may have a platform model's name.
     """
     chosen: object = None
+    own: list[int] = []
+    if request.visibility == "global":
+        own = [row.pk for row in catalogue.view().models_of(tenant_id) if _may_answer(row, request)]
     if not request.model:
         rows = catalogue.view().models_of(tenant_id)
         budget = policy.call_budget(request.taken_as)
         trial = all(on_trial(row) for row in rows)
         chosen = (policy.quality_floor, sorted(policy.allowed_models), budget, trial)
     shortened = (policy.token_budget,) if policy.compress else None
-    return digest((chosen, shortened))
+    return digest((chosen, shortened, own))
+
+
+def _may_answer(row: LanguageModel, request: Request) -> bool:
+    """Whether a row is a tenant's own and may be what answers."""
+    return row.tenant_id is not None and request.model in {None, "", row.name}
+
+
+def _shared_budget() -> int:
+    """What the platform's own default policy says, or its column."""
+    row = catalogue.view().policies.get((None, catalogue.DEFAULT_POLICY))
+    return (row or GatewayPolicy()).byte_budget

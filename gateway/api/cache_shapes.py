@@ -87,7 +87,9 @@ EXPLANATION = define(
                 record(
                     {
                         "entry": text(40),
-                        "question": text(LONGEST_QUESTION),
+                        "question": text(
+                            LONGEST_QUESTION, description="Empty: the entry is shared."
+                        ),
                         "cosine": number(-1.1, 1.1),
                         "score": _SHARE,
                         "threshold": _SHARE,

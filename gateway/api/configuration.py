@@ -6,6 +6,7 @@ and imposed budgets are the superusers'.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
@@ -21,7 +22,7 @@ from ansf_platform.requests import request_id
 from ansf_platform.schemas import boolean
 from gateway import definitions, spending
 from gateway.api import shapes
-from gateway.models import Budget, Provider
+from gateway.models import Budget, GatewayPolicy, Provider
 from gateway.schemas import BUDGETS, MODELS, POLICIES, PROVIDERS, Kind
 from ratelimit.api import as_problem
 from ratelimit.definitions import Author
@@ -75,6 +76,13 @@ class RowsEndpoint(Endpoint):
                 403, f"this {self.kind.name} is the platform's: only superusers may do that"
             )
 
+    def refuse_sharing(self, columns: Mapping[str, Any]) -> None:
+        """403 for whoever may not let every tenant be served a tenant's answers."""
+        if columns.get("visibility") == GatewayPolicy.Visibility.GLOBAL and not self.trusted:
+            raise ProblemError(
+                403, "'global' gives answers to every tenant: only superusers may do that"
+            )
+
     def rendered(self, row: Any) -> dict[str, Any]:
         """The row as JSON; a budget with how it stands."""
         if isinstance(row, Budget):
@@ -105,6 +113,7 @@ class RowsEndpoint(Endpoint):
         owner = self._owner(columns)
         platform = owner is None or self.kind is MODELS or bool(columns.get("imposed"))
         self.refuse_platform(platform=platform)
+        self.refuse_sharing(columns)
         row: Any = definitions.create(self.kind, owner, columns, self.author)
         location = f"/api/v1/gateway/{path}/{row.pk}"
         return tagged(row, self.rendered(row), 201, Location=location)
@@ -127,6 +136,7 @@ class RowsEndpoint(Endpoint):
     def answer_change(self, row_id: int) -> Response:
         """A changed row."""
         self.refuse_platform(platform=bool(self.body.get("imposed")))
+        self.refuse_sharing(self.body)
         row: Any = definitions.update(self.row(row_id, write=True), self.body, self.author)
         return tagged(row, self.rendered(row))
 

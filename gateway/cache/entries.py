@@ -113,7 +113,7 @@ def storing(
         secrets.token_hex(8),
         ticket.asked_at,
         policy.ttl_ms,
-        policy.budget_bytes,
+        policy.budget_bytes if place.partition.tenant else policy.shared_budget_bytes,
         size,
         cost,
         ticket.flight.fence if ticket.flight else "",

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gateway.cache.decision import Verdict
+from gateway.cache.keys import is_shared
 from gateway.cache.policy import CachePolicy
 from gateway.cache.response_cache import ResponseCache
 from gateway.cache.scope import scope_of
@@ -29,13 +30,15 @@ class Explanation:
     verdicts: tuple[Verdict, ...]
     """On the nearest of them, likeliest first."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+    def as_dict(self, *, shared_texts: bool = False) -> dict[str, Any]:
+        """Plain JSON types; questions of shared entries, which others asked, only if wanted."""
         return asdict(self) | {
             "verdicts": [
                 {
                     "entry": verdict.candidate.entry,
-                    "question": verdict.candidate.question,
+                    "question": verdict.candidate.question
+                    if shared_texts or not is_shared(verdict.candidate.entry)
+                    else "",
                     "cosine": round(verdict.candidate.cosine, 4),
                     "score": round(verdict.score, 4),
                     "threshold": round(verdict.threshold, 4),

@@ -43,11 +43,16 @@ class Partition:
         return ("t" if self.tenant else "s") + secrets.token_hex(12)
 
 
+def is_shared(entry: str) -> bool:
+    """Whether an entry belongs to all tenants."""
+    return entry.startswith("s")
+
+
 def home_of(entry: str, own: Partition) -> Partition | None:
     """Where an entry lies: shared, or in the tenant's own partition; None: that is no entry."""
     if not _ENTRY.fullmatch(entry):
         return None
-    return Partition("", own.prefix) if entry.startswith("s") else own
+    return Partition("", own.prefix) if is_shared(entry) else own
 
 
 def digest_of(text: str) -> str:

@@ -22,6 +22,8 @@ class CachePolicy:
     """Whether a hit gives an entry its whole time again; else it ends `ttl_s` after it began."""
     budget_bytes: int = 64 * _MIB
     """Of all entries of a tenant together."""
+    shared_budget_bytes: int = 64 * _MIB
+    """Of all entries that are shared between tenants: the platform's, whoever stores one."""
     largest_entry_bytes: int = _MIB
     shadow: bool = False
     """Serve nothing; count and list what would have been served."""

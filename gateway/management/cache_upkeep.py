@@ -86,12 +86,12 @@ class Upkeep(terminal.Command):
         policy = cache_policy(int(request.tenant), row, request)
         told = explain(patient_cache(), request, policy)
         if self.screen.as_json:
-            self.screen.json(told.as_dict())
+            self.screen.json(told.as_dict(shared_texts=True))
         else:
             self._print_explanation(told, enabled=policy.enabled)
 
     def _print_explanation(self, told: Explanation, *, enabled: bool) -> None:
-        shown = told.as_dict()
+        shown = told.as_dict(shared_texts=True)
         self.screen.fields(
             {
                 "would be": told.level if enabled else "not looked for: the policy says so",

@@ -13,8 +13,9 @@ from gateway.pipe.surroundings import Surroundings
 
 def exchange(cache, request, policy):
     """A call that has looked and found nothing, or has its answer in `lookup`."""
+    # A named model that tenants do not share: so no row is read for it.
     x = Exchange(
-        replace(request, model=request.model or "named, so that no row is read"),
+        replace(request, model=request.model or "m", visibility="tenant"),
         Terms(seconds=policy.wait_s),
         GatewayPolicy(shadow=policy.shadow),
         Surroundings(cache, None, None),

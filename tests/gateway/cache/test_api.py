@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import redis
 
@@ -8,7 +10,11 @@ from ansf_platform.accounts.scopes import SCOPES
 from gateway import catalogue
 from gateway.cache import ResponseCache
 from gateway.cache.connection import Connection
+from gateway.cache.scope import scope_of
+from gateway.caching import cache_policy
 from gateway.embedder import Hashing
+from gateway.models import GatewayPolicy, LanguageModel, Provider
+from gateway.request import Answer, Message, Request
 from tests.api.conftest import Api
 from tests.gateway.cache.conftest import PATIENT_S
 
@@ -26,14 +32,18 @@ def caller():
 
 
 @pytest.fixture
-def api(tenant, caller, valkey, monkeypatch):
+def shared_cache(valkey):
     client = redis.Redis.from_url(valkey.database_url(13))
     client.flushdb()
-    cache = ResponseCache(Connection(client, budget_s=PATIENT_S), Hashing())
-    monkeypatch.setattr("gateway.api.caching.patient_cache", lambda: cache)
-    catalogue.forget()
-    yield caller(tenant)
+    yield ResponseCache(Connection(client, budget_s=PATIENT_S), Hashing())
     client.close()
+
+
+@pytest.fixture
+def api(tenant, caller, shared_cache, monkeypatch):
+    monkeypatch.setattr("gateway.api.caching.patient_cache", lambda: shared_cache)
+    catalogue.forget()
+    return caller(tenant)
 
 
 def explained(api, **body):
@@ -106,3 +116,44 @@ def test_reading_is_not_changing_and_without_redis_it_says_try_again(
     alone = ResponseCache(Connection(None), Hashing())
     monkeypatch.setattr("gateway.api.caching.patient_cache", lambda: alone)
     assert reader.get("gateway/cache").status_code == 503
+
+
+def test_what_other_tenants_asked_is_not_shown_where_answers_are_shared(
+    api, tenant, other_tenant, shared_cache
+):
+    row = GatewayPolicy.objects.create(tenant=tenant, name="open", visibility="global")
+    catalogue.forget()
+    asked = Request(tenant=str(other_tenant.pk), messages=(Message("user", QUESTION),),
+                    visibility="global")  # fmt: skip
+    policy = cache_policy(tenant.pk, row, asked)
+    found = shared_cache.find(asked, policy)
+    shared_cache.keep(found.ticket, Answer(text="Hold it.", model="m", provider="p"), policy)
+
+    told = explained(api, policy="open", visibility="global", tags=[],
+                     question="How can I reset my router at home?")  # fmt: skip
+
+    (verdict,) = told["verdicts"]
+    assert verdict["entry"].startswith("s")
+    assert (verdict["question"], verdict["score"] > 0) == ("", True)
+
+
+def test_a_tenants_own_model_of_the_same_name_shares_nothing(db, tenant, other_tenant):
+    asked = Request(tenant="1", messages=(Message("user", QUESTION),), model="gpt",
+                    visibility="global")  # fmt: skip
+
+    def scopes(request):
+        catalogue.forget()
+        return [
+            scope_of(request, cache_policy(each.pk, GatewayPolicy(), request), "e").key()
+            for each in (tenant, other_tenant)
+        ]
+
+    before, free = scopes(asked), scopes(replace(asked, model=None))
+    provider = Provider.objects.create(name="mine", kind=Provider.Kind.EXTRACTIVE)
+    LanguageModel.objects.create(tenant=tenant, name="gpt", upstream="x", provider=provider)
+    after, free_after = scopes(asked), scopes(replace(asked, model=None))
+
+    assert before[0] == before[1] == after[1] != after[0]
+    assert free[0] == free[1] == free_after[1] != free_after[0]
+    another = scopes(replace(asked, model="another"))
+    assert another[0] == another[1]

@@ -232,6 +232,20 @@ def test_a_budget_is_kept_by_evicting_what_saved_least_for_its_bytes(bench):
     assert statistics(bench.cache.connection, bench.partition).evicted > 0
 
 
+def test_a_tenant_with_little_room_evicts_nothing_that_is_shared(bench):
+    mean = replace(bench.policy, budget_bytes=0)
+    for number in range(20):
+        bench.ask(f"shared question number {number}", visibility="global")
+
+    bench.ask("one more", visibility="global", tenant="2", policy=mean)
+
+    shared = f"{Partition('', bench.prefix).root}sizes"
+    assert bench.client.hlen(shared) == 21
+    small = replace(bench.policy, shared_budget_bytes=5_000)
+    bench.ask("too many", visibility="global", policy=small)
+    assert bench.client.hlen(shared) < 10  # the platform's own budget holds
+
+
 def test_evicted_entries_leave_nothing_behind(bench):
     policy = replace(bench.policy, budget_bytes=10_000)
     for number in range(40):

@@ -108,6 +108,9 @@ def test_a_tenants_admin_writes_its_policies_and_budgets_and_nothing_of_the_plat
         assert admin_of.post(path, {"name": "taken"}).status_code == 403
     for page in ("provider", "languagemodel"):
         assert admin_of.get(f"/admin/gateway/{page}/add/").status_code == 403
+    add = "/admin/gateway/gatewaypolicy/add/"
+    told = form_of(admin_of, add) | {"tenant": tenant.pk, "name": "open", "visibility": "global"}
+    assert "visibility" in admin_of.post(add, told).context["adminform"].form.errors
 
 
 def test_the_ledger_is_read_only_and_kept_apart(admin_of, boss, tenant, other_tenant, pay):

@@ -19,6 +19,7 @@ PLATFORM_ONLY = [
     ("providers", OPENAI),
     ("models", SMALL),
     ("policies", {"name": "wide", "platform": True}),
+    ("policies", {"name": "open", "visibility": "global"}),
     ("budgets", {"name": "cap", "hard": 1, "imposed": True}),
 ]
 
@@ -50,6 +51,14 @@ def test_a_tenant_sees_the_platforms_rows_and_may_not_change_them(api, models):
         told = api.patch(f"gateway/{path}/{rows[0]['id']}", {"enabled": False})
         assert told.status_code == 403
         assert api.delete(f"gateway/{path}/{rows[0]['id']}").status_code == 403
+
+
+def test_a_policy_is_opened_to_every_tenant_by_superusers_only(api, tenant):
+    made = api.post("gateway/policies", {"name": "mine"}).json()
+    path = f"gateway/policies/{made['id']}"
+
+    assert api.patch(path, {"visibility": "global"}).status_code == 403
+    assert api.patch(path, {"visibility": "user"}).json()["visibility"] == "user"
 
 
 def test_a_tenant_writes_its_own_policies_and_budgets(api, stranger, tenant):
