@@ -10,8 +10,9 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock, Timer
 
 import httpx
@@ -60,11 +61,21 @@ class Timeouts(dict[str, float]):
 
 def blocks(response: httpx.Response, until: Until) -> Iterator[bytes]:
     """The body as it comes. Raises ProviderFailed at the end of the time, also amid a wait."""
-    with _cut_off(response, until):
-        for block in response.iter_bytes():
+    found = response.iter_bytes()
+    for block in islice(found, 1):  # httpx itself waits no longer for the first one
+        until.check()
+        yield block
+    with nullcontext() if _has_all(response) else _cut_off(response, until):
+        for block in found:
             until.check()
             yield block
     until.check()  # a connection that is cut may look like a body that ends
+
+
+def _has_all(response: httpx.Response) -> bool:
+    """Whether nothing is to be waited for, as with most whole answers: no timer is needed."""
+    told = response.headers.get("content-length", "")
+    return told.isdecimal() and response.num_bytes_downloaded >= int(told)
 
 
 async def ablocks(response: httpx.Response, until: Until) -> AsyncIterator[bytes]:
