@@ -1,6 +1,7 @@
 -- Charges every bucket, or none.
 -- KEYS[1..n]  levels (string, see prelude.lua)
--- KEYS[n+1]   optional: a reservation's record (string), written only when allowed
+-- KEYS[n+1]   optional: a reservation's record (string), written only when allowed, with the
+--             levels after the charge behind it: " <TAT µs>:<parts>" each, 0:0 if not charged
 -- ARGV        seven for each bucket: ratio, units, charge µs, charge parts, slack µs, slack parts
 --             (the level at which the charge just fits), shadow (1: neither denies nor is
 --             charged beyond its quota); then, with a record, its text and its life in ms
@@ -23,14 +24,22 @@ if reply[1] == 0 then return reply end
 for i = 1, count do
   local at = (i - 1) * WIDTH
   local whole, part = ARGV[at + 3] + 0, ARGV[at + 4] + 0
-  if fits[i] and (whole > 0 or part > 0) then
+  local costs = whole > 0 or part > 0
+  if fits[i] then
     local units = tonumber(ARGV[at + 2])
     whole, part = wholes[i] + whole, parts[i] + part
     if part >= units then whole, part = whole + 1, part - units end
-    keep(KEYS[i], now, whole, part, ARGV[at + 1])
+    if costs then keep(KEYS[i], now, whole, part, ARGV[at + 1]) end
+    wholes[i], parts[i] = whole, part
+  else
+    wholes[i], parts[i] = 0, 0
   end
 end
 if KEYS[count + 1] then
-  redis.call('SET', KEYS[count + 1], ARGV[count * WIDTH + 1], 'PX', ARGV[count * WIDTH + 2])
+  local record = ARGV[count * WIDTH + 1]
+  for i = 1, count do
+    record = record .. string.format(' %.0f:%.0f', wholes[i], parts[i])
+  end
+  redis.call('SET', KEYS[count + 1], record, 'PX', ARGV[count * WIDTH + 2])
 end
 return reply

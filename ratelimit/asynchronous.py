@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import logging
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 
+from ratelimit import debts
 from ratelimit.async_wire import connect
-from ratelimit.breaker import JITTER, PROBE_EVERY_S, Breaker
+from ratelimit.breaker import PROBE_EVERY_S, Breaker, waits
 from ratelimit.buckets import Bucket
 from ratelimit.calls import Calls
 from ratelimit.decision import BucketState, Decision, Grant, Reservation
 from ratelimit.degraded import Local
 from ratelimit.keys import Keys
-from ratelimit.limiter import AWAY, BUDGET_S, PATIENCE_S, RESERVATION_S, WORKERS
+from ratelimit.limiter import BUDGET_S, ECHOED, PATIENCE_S, RESERVATION_S, WORKERS
+from ratelimit.line import Busy
 from ratelimit.plans import Ask, Change, Pause, Plan, Plans, Request
-from ratelimit.scripts import PRODUCTION, Scripts
+from ratelimit.scripts import PRODUCTION, Scripts, plain
 from ratelimit.slots import BEATS, LIFE_S, SlotPlan
-from ratelimit.wire import Replies, Unreachable
+from ratelimit.wire import AWAY, Replies, Unreachable, is_spoilt
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -77,12 +81,15 @@ class AsyncLimiter:
 
     async def refund(self, buckets: Sequence[Bucket], cost: int) -> bool:
         """Give `cost` units back to every bucket."""
-        return await self._drive(self._plans.adjust(buckets, -cost))
+        return await self._drive(self._plans.refund([(bucket, cost) for bucket in buckets]))
 
     async def refund_many(self, changes: Sequence[Change]) -> bool:
         """`refund` of so many units to each bucket."""
-        given_back = [(bucket, -units) for bucket, units in changes]
-        return await self._drive(self._plans.adjust_many(given_back))
+        return await self._drive(self._plans.refund(changes))
+
+    async def charge_many(self, changes: Sequence[Change]) -> bool:
+        """Charge so many units to each bucket without asking, as a debt if need be."""
+        return await self._drive(self._plans.charge(changes))
 
     async def peek(self, buckets: Sequence[Bucket]) -> Decision:
         """What `acquire` with cost 0 answers; changes nothing."""
@@ -174,38 +181,57 @@ class AsyncLimiter:
         try:
             replies = await self._wire.run(ask.commands)
         except AWAY as error:
-            if self.breaker.failed(error, for_good=isinstance(error, Unreachable)):
-                self._ensure_probing()
+            ask.unsure = not isinstance(error, Unreachable | Busy)
+            self._failed(error)
             return None
         self.breaker.succeeded()
         if self.alone.owing:
             self._ensure_probing()
         return replies
 
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, Busy):
+            logger.debug("decided without Redis: %s", error)
+        elif is_spoilt(error):
+            logger.warning("decided without Redis, which holds something else there: %s", error)
+        elif self.breaker.failed(error, for_good=isinstance(error, Unreachable)):
+            self._ensure_probing()
+
     def _ensure_probing(self) -> None:
         if self._probing is None or self._probing.done():
             self._probing = asyncio.get_running_loop().create_task(self._probe())
 
     async def _probe(self) -> None:
-        while True:
-            await asyncio.sleep(self._probe_every_s * random.uniform(1 - JITTER, 1 + JITTER))
+        for wait_s in waits(self._probe_every_s):
+            await asyncio.sleep(wait_s)
             try:
-                await self._client.ping()
-            except AWAY:
-                continue
-            if await self._pay():
-                self.breaker.succeeded()
-                return
+                if await self._pay():
+                    self.breaker.succeeded()
+                    return
+            except Exception:  # whatever it was, nobody else would ask
+                logger.exception("looking for Redis failed; it is looked for again")
 
     async def _pay(self) -> bool:
-        debts = self.alone.debts()
+        """Charge what is owed, with patience and past the breaker."""
+        wire = connect(self._client, PATIENCE_S)
+        owed = self.alone.debts()
         try:
-            calls = [self._calls.adjust((bucket,), units) for bucket, units in debts]
-            await connect(self._client, PATIENCE_S).run(calls)
+            await wire.run((plain(ECHOED, "ECHO", ECHOED),))
+            while owed:
+                some = owed[: debts.AT_ONCE]
+                try:
+                    replies = await wire.replies(debts.commands(self._calls, some))
+                except AWAY as error:
+                    owed[: debts.AT_ONCE] = debts.after(error, some)
+                    return False
+                owed[: debts.AT_ONCE] = left = debts.unpaid(some, replies)
+                if left:
+                    return False
         except AWAY:
-            for bucket, units in debts:
-                self.alone.owe((bucket,), units)
             return False
+        finally:
+            for bucket, units in owed:
+                self.alone.owe((bucket,), units)
         return True
 
 

@@ -1,8 +1,9 @@
 """When to stop asking a server that does not answer, and who finds out that it is back.
 
 `OPENED_BY` failures in a row open the breaker, or one failure to connect at all: from then on
-nobody waits for Redis. A thread of its own, which only lives that long, tries again about once
-a second, with more patience than any caller has.
+nobody waits for Redis. A thread of its own, which only lives that long, tries again, at first
+after some 50 ms, then each time after twice as long, in the end about once a second, with more
+patience than any caller has.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 OPENED_BY = 3
+PROBE_FIRST_S = 0.05
+"""After three late replies the server is mostly well: an answer comes at once."""
 PROBE_EVERY_S = 1.0
 JITTER = 0.25  # of the interval, to either side: replicas must not come back in step
 
@@ -74,7 +77,22 @@ class Prober:
 
     def _run(self) -> None:
         stop = self._stop
-        while not stop.wait(self._every_s * random.uniform(1 - JITTER, 1 + JITTER)):
-            revive = self._revive()
-            if revive is None or revive():
+        for wait_s in waits(self._every_s):
+            if stop.wait(wait_s) or self._is_done():
                 return
+
+    def _is_done(self) -> bool:
+        revive = self._revive()
+        try:
+            return revive is None or revive()
+        except Exception:  # whatever it was, nobody else would ask
+            logger.exception("looking for Redis failed; it is looked for again")
+            return False
+
+
+def waits(every_s: float) -> Iterator[float]:
+    """How long to wait before each attempt, without end."""
+    wait_s = min(PROBE_FIRST_S, every_s)
+    while True:
+        yield wait_s * random.uniform(1 - JITTER, 1 + JITTER)
+        wait_s = min(2 * wait_s, every_s)

@@ -33,7 +33,7 @@ class Calls:
         self.keys = keys
         self.scripts = scripts
         self.charge = lru_cache(maxsize=_CACHED)(self._charge)
-        self.take = lru_cache(maxsize=_CACHED)(self._take)
+        self._taking = lru_cache(maxsize=_CACHED)(self._take)
 
     def shards(self, buckets: Sequence[Bucket]) -> list[Shard]:
         """Buckets that live together, those of a tenant before those that all share."""
@@ -44,9 +44,12 @@ class Calls:
             by_tag.setdefault(self.keys.tag(bucket), []).append(bucket)
         return [tuple(shard) for shard in by_tag.values()] or [()]
 
+    def take(self, bucket: Bucket, at_most: int) -> Command:
+        """As many units as fit; a wish beyond the burst is one for the burst."""
+        return self._taking(bucket, min(level.checked_units(at_most), bucket.quota.burst))
+
     def _take(self, bucket: Bucket, at_most: int) -> Command:
         _spendable(bucket)
-        level.checked_cost(at_most, bucket.quota)
         texts = level.take_texts(bucket.quota, at_most)
         return Command(self.scripts.take, (self.keys.of("level", bucket),), texts)
 
@@ -74,10 +77,11 @@ class Calls:
         """Charge or give back; with a reservation, only if it was not settled before."""
         texts: list[str] = []
         for bucket in buckets:
-            level.checked_cost(abs(units), bucket.quota)
-            texts += level.adjust_texts(bucket.quota, units)
+            texts += level.adjust_texts(bucket.quota, level.checked_debt(units, bucket.quota))
         guard = (self._record(reservation),) if reservation else ()
-        return Command(self.scripts.adjust, self._levels(buckets) + guard, tuple(texts))
+        names = self._levels(buckets) + guard
+        # A reservation's record says whether it was settled; a plain refund would be made twice.
+        return Command(self.scripts.adjust, names, tuple(texts), once=units < 0 and not guard)
 
     def reset(self, bucket: Bucket) -> tuple[Command, Command]:
         """Forget the level and the holders of slots."""
@@ -110,9 +114,10 @@ class Calls:
         name = self._record(reservation)
         return plain(name, "GET", name)
 
-    def reservation_of(self, identity: str, record: bytes) -> Reservation:
+    def reservation_of(self, identity: str, record: bytes | str) -> Reservation:
         """The reservation that a record tells of."""
-        cost, facts = json.loads(record)
+        text = str(record, "utf-8") if isinstance(record, bytes) else record
+        cost, facts = json.loads(text[: text.rindex("]") + 1])  # acquire.lua wrote behind it
         return Reservation(identity, UNLIMITED, tuple(map(_bucket, facts)), cost)
 
     def _record(self, reservation: str) -> str:
@@ -122,10 +127,10 @@ class Calls:
     def _charge(self, buckets: Shard, cost: int, patience_us: int) -> Command:
         if len(buckets) > MOST_BUCKETS:
             raise ValueError(f"buckets: {len(buckets)} in one decision, at most {MOST_BUCKETS}")
+        level.checked_units(cost)
         texts: list[str] = []
         for bucket in buckets:
             _spendable(bucket)
-            level.checked_cost(cost, bucket.quota)
             texts += level.charge_texts(bucket.quota, cost, patience_us, shadow=bucket.shadow)
         return Command(self.scripts.acquire, self._levels(buckets), tuple(texts))
 

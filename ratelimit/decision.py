@@ -7,6 +7,7 @@ of the decision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
@@ -86,6 +87,22 @@ class Reservation:
     def allowed(self) -> bool:
         """Whether it was charged at all."""
         return self.decision.allowed
+
+    @property
+    def charged(self) -> tuple[Bucket, ...]:
+        """Those of the buckets that were charged."""
+        return charged_of(self.buckets, self.decision)
+
+
+def charged_of(buckets: Sequence[Bucket], decision: Decision) -> tuple[Bucket, ...]:
+    """Those of a decision's buckets that it charged: a shadow that was short was not."""
+    if not decision.allowed:
+        return ()
+    states = decision.per_bucket
+    if not any(state.shadow for state in states):
+        return tuple(buckets)
+    pairs = zip(buckets, states, strict=True)
+    return tuple(bucket for bucket, state in pairs if not (state.shadow and state.short))
 
 
 UNLIMITED = Decision(True, 0, 0, None, 0.0)  # what no bucket allows or denies

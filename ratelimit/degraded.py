@@ -81,7 +81,7 @@ class Local:
             if len(self._settled) >= MOST_BUCKETS:
                 del self._settled[next(iter(self._settled))]
             self._settled[reservation.id] = None
-            self.owe(reservation.buckets, change)
+            self.owe(reservation.charged, change)
         return True
 
     def enter(self, buckets: Sequence[Bucket]) -> Decision:

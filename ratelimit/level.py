@@ -18,8 +18,11 @@ Texts = tuple[str, ...]
 
 
 def charge_texts(quota: Quota, cost: int, patience_us: int, *, shadow: bool) -> Texts:
-    """The seven arguments of acquire.lua for one bucket."""
-    charge = cost * quota.micros
+    """The seven arguments of acquire.lua for one bucket.
+
+    What exceeds the burst never fits, by however much: the scripts see one unit above it.
+    """
+    charge = min(cost, quota.burst + 1) * quota.micros
     slack = quota.full - charge
     if cost <= quota.burst:
         slack += patience_us * quota.units
@@ -53,13 +56,29 @@ def _split(parts: int, quota: Quota) -> Texts:
     return str(whole), str(part)
 
 
-def checked_cost(cost: int, quota: Quota) -> int:
-    """The cost itself. Raises ValueError when it is no number of units that can be counted."""
-    if type(cost) is not int or cost < 0:
-        raise ValueError(f"cost: {cost!r} is not a whole number from 0 on")
-    if cost * quota.micros > LONGEST_FILL_US * quota.units:
-        raise ValueError(f"cost: {cost} would take more than ten years to refill")
-    return cost
+def checked_units(units: int) -> int:
+    """The number itself. Raises ValueError when it is no number of units."""
+    if type(units) is not int or units < 0:
+        raise ValueError(f"cost: {units!r} is not a whole number from 0 on")
+    return units
+
+
+def checked_debt(units: int, quota: Quota) -> int:
+    """A charge that nobody is asked about. Raises ValueError when ten years do not refill it."""
+    if abs(units) > most_owed(quota):
+        raise ValueError(f"cost: {abs(units)} would take more than ten years to refill")
+    return units
+
+
+def most_owed(quota: Quota) -> int:
+    """Units that refill in ten years: more than that is not charged at once."""
+    return LONGEST_FILL_US * quota.units // quota.micros
+
+
+def fits(bucket: Bucket, whole: int, part: int, cost: int) -> bool:
+    """Whether a cost fits at once upon a level as the scripts report it."""
+    quota = bucket.quota
+    return parts_of(whole, part, quota) + cost * quota.micros <= quota.full
 
 
 def parts_of(whole: int, part: int, quota: Quota) -> int:

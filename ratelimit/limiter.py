@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import TypeVar
 
-from redis.exceptions import RedisError
-
+from ratelimit import debts
 from ratelimit.breaker import PROBE_EVERY_S, Breaker, Prober
 from ratelimit.buckets import Bucket
 from ratelimit.calls import Calls
@@ -18,7 +18,17 @@ from ratelimit.level import decide, grant_of
 from ratelimit.plans import Ask, Change, Pause, Plan, Plans, Request
 from ratelimit.scripts import PRODUCTION, Scripts, plain
 from ratelimit.slots import LIFE_S, Heartbeat, Slot, SlotPlan
-from ratelimit.wire import CONNECT_S, Client, Replies, Unreachable, connect
+from ratelimit.wire import (
+    AWAY,
+    CONNECT_S,
+    Client,
+    Replies,
+    Unreachable,
+    connect,
+    is_spoilt,
+)
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 BUDGET_S = 0.002
@@ -27,9 +37,7 @@ WORKERS = 8
 RESERVATION_S = 3600.0
 PATIENCE_S = 1.0
 """How long the thread that pays debts waits, whom nobody waits for."""
-_DEBTS_AT_ONCE = 100
-_ECHOED = "{ansf}"  # asked of the node that keeps the levels
-AWAY = (RedisError, OSError)
+ECHOED = "{ansf}"  # asked of the node that keeps the levels
 
 
 class Limiter:
@@ -106,13 +114,22 @@ class Limiter:
         return self._drive(self._plans.take_many(wishes))
 
     def refund(self, buckets: Sequence[Bucket], cost: int) -> bool:
-        """Give `cost` units back to every bucket. False: it will be done when Redis is back."""
-        return self._drive(self._plans.adjust(buckets, -cost))
+        """Give `cost` units back to every bucket, at once after they were taken: what has been
+        refilled since is given a second time.
+
+        False: it is done when Redis is back, or, if Redis was told and did not answer, perhaps
+        never, for it is not told twice. Only `charged_of` a decision's buckets have anything to
+        be given back.
+        """
+        return self._drive(self._plans.refund([(bucket, cost) for bucket in buckets]))
 
     def refund_many(self, changes: Sequence[Change]) -> bool:
         """`refund` of so many units to each bucket, in one round trip."""
-        given_back = [(bucket, -units) for bucket, units in changes]
-        return self._drive(self._plans.adjust_many(given_back))
+        return self._drive(self._plans.refund(changes))
+
+    def charge_many(self, changes: Sequence[Change]) -> bool:
+        """Charge so many units to each bucket without asking, as a debt if need be."""
+        return self._drive(self._plans.charge(changes))
 
     # --- looking ----------------------------------------------------------------------------
     def peek(self, buckets: Sequence[Bucket]) -> Decision:
@@ -157,6 +174,29 @@ class Limiter:
         entering = self._slot_plan(self._plans, tuple(buckets), life_s)
         return Slot(entering, wait, self._drive, self._heartbeat)
 
+    # --- several things at once -------------------------------------------------------------
+    @property
+    def plans(self) -> Plans:
+        """The verbs as plans, to be driven together (:func:`ratelimit.plans.together`)."""
+        return self._plans
+
+    def run(self, plan: Plan[T]) -> T:
+        """What a plan comes to; where it pauses this sleeps."""
+        return self._drive(plan)
+
+    def ask(self, ask: Ask) -> Replies | None:
+        """One round trip of a plan that somebody else drives; None: Redis is away."""
+        return self._ask(ask)
+
+    def connect(self) -> None:
+        """Connect before the first decision would have to; without Redis the breaker opens."""
+        if self._client is None or self.breaker.open:
+            return
+        try:
+            self._wire.warm(PATIENCE_S)
+        except AWAY as error:
+            self._failed(error)
+
     def close(self) -> None:
         """Pay what is owed, if Redis is there, and give the connections back."""
         self._prober.stop()
@@ -192,13 +232,16 @@ class Limiter:
         try:
             replies = self._wire.run(ask.commands)
         except AWAY as error:
+            ask.unsure = not isinstance(error, Unreachable)
             self._failed(error)
             return None
         self._answered()
         return replies
 
     def _failed(self, error: BaseException) -> None:
-        if self.breaker.failed(error, for_good=isinstance(error, Unreachable)):
+        if is_spoilt(error):
+            logger.warning("decided without Redis, which holds something else there: %s", error)
+        elif self.breaker.failed(error, for_good=isinstance(error, Unreachable)):
             self._wire.close()
             self._ensure_probing()
 
@@ -215,24 +258,33 @@ class Limiter:
         """Whether Redis is back; then what was admitted without it has been charged."""
         if not self._pay():
             return False
+        try:
+            self._wire.warm(PATIENCE_S)
+        except AWAY:
+            return False
         self.breaker.succeeded()
         return True
 
     def _pay(self) -> bool:
         """Charge what is owed, with patience and past the breaker."""
-        debts = self.alone.debts()
         wire = connect(self._client, PATIENCE_S, PATIENCE_S)
+        owed = self.alone.debts()
         try:
-            wire.ask(plain(_ECHOED, "ECHO", _ECHOED))
-            while debts:
-                some = debts[:_DEBTS_AT_ONCE]
-                wire.run([self._calls.adjust((bucket,), units) for bucket, units in some])
-                del debts[:_DEBTS_AT_ONCE]
+            wire.ask(plain(ECHOED, "ECHO", ECHOED))
+            while owed:
+                some = owed[: debts.AT_ONCE]
+                try:
+                    replies = wire.replies(debts.commands(self._calls, some))
+                except AWAY as error:
+                    owed[: debts.AT_ONCE] = debts.after(error, some)
+                    return False
+                owed[: debts.AT_ONCE] = left = debts.unpaid(some, replies)
+                if left:
+                    return False
         except AWAY:
-            # What was sent last may have been charged: it is charged twice rather than never.
-            for bucket, units in debts:
-                self.alone.owe((bucket,), units)
             return False
         finally:
+            for bucket, units in owed:
+                self.alone.owe((bucket,), units)
             wire.close()
         return True

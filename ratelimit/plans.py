@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 from ratelimit import level
 from ratelimit.buckets import Bucket
 from ratelimit.calls import Calls
-from ratelimit.decision import UNLIMITED, BucketState, Decision, Grant, Reservation
+from ratelimit.decision import (
+    UNLIMITED,
+    BucketState,
+    Decision,
+    Grant,
+    Reservation,
+    charged_of,
+)
 from ratelimit.degraded import Local
 from ratelimit.quota import SECOND_US
 from ratelimit.scripts import Command
@@ -24,11 +32,13 @@ Request = tuple[Sequence[Bucket], int]
 Change = tuple[Bucket, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """Commands for one round trip."""
 
     commands: Sequence[Command]
+    unsure: bool = False
+    """Noted by the driver where there is no answer: some of it may have been done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Pause:
 
 
 Plan = Generator[Ask | Pause, Any, T]
+Replies = list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Plans:
         """Charge all or none; with `wait_s`, pause until the time slot that was given."""
         decision = yield from self._charge(buckets, cost, int(wait_s * SECOND_US), "")
         if decision.allowed and decision.wait:
-            yield from self._pause(buckets, cost, decision.wait)
+            yield from self._pause(charged_of(buckets, decision), cost, decision.wait)
         return decision
 
     def acquire_many(self, requests: Sequence[Request]) -> Plan[list[Decision]]:
@@ -82,19 +93,30 @@ class Plans:
             return [self.alone.take(bucket, at_most) for bucket, at_most in wishes]
         return [level.grant_of(*wish, reply) for wish, reply in zip(wishes, replies, strict=True)]
 
-    def adjust(self, buckets: Sequence[Bucket], units: int) -> Plan[bool]:
-        """Charge (+) or give back (−) without asking. False: done when Redis is back."""
-        return (yield from self.adjust_many([(bucket, units) for bucket in buckets]))
+    def charge(self, changes: Sequence[Change]) -> Plan[bool]:
+        """Charge so many units of each bucket without asking, in one round trip: as a debt if
+        need be. False: done when Redis is back.
+        """
+        return (yield from self._adjust([(b, level.checked_units(n)) for b, n in changes]))
 
-    def adjust_many(self, changes: Sequence[Change]) -> Plan[bool]:
-        """The same with units of its own for each bucket, in one round trip."""
+    def refund(self, changes: Sequence[Change]) -> Plan[bool]:
+        """Give so many units back to each bucket, in one round trip. False: done when Redis is
+        back, or, where Redis was told and did not answer, perhaps never.
+        """
+        bounded = [(b, min(level.checked_units(n), level.most_owed(b.quota))) for b, n in changes]
+        return (yield from self._adjust([(bucket, -units) for bucket, units in bounded]))
+
+    def _adjust(self, changes: Sequence[Change]) -> Plan[bool]:
         calls = [self.calls.adjust((bucket,), units) for bucket, units in changes if units]
         if not calls:
             return True
-        replies = yield Ask(calls)
+        ask = Ask(calls)
+        replies = yield ask
         if replies is None:
             for bucket, units in changes:
-                self.alone.owe((bucket,), units)
+                # What may have been given back is not given back again: rather never than twice.
+                if units > 0 or not ask.unsure:
+                    self.alone.owe((bucket,), units)
         return replies is not None
 
     # --- looking ----------------------------------------------------------------------------
@@ -139,15 +161,18 @@ class Plans:
             reservation = found
         if not reservation.allowed:
             return False
-        change = (actual or 0) - reservation.estimate
+        change = level.checked_units(actual or 0) - reservation.estimate
+        for bucket in reservation.buckets:
+            level.checked_debt(change, bucket.quota)
         if reservation.decision.degraded:
             return self.alone.settle(reservation, change)
         first, *others = reversed(self.calls.shards(reservation.buckets))
         replies = yield Ask((self.calls.adjust(first, change, reservation.id),))
         if not replies or not replies[0]:
             return False
+        charged = set(reservation.charged)
         for shard in others:
-            yield from self.adjust(shard, change)
+            yield from self._adjust([(bucket, change) for bucket in shard if bucket in charged])
         return True
 
     def _find(self, identity: str) -> Plan[Reservation | None]:
@@ -170,37 +195,68 @@ class Plans:
             return UNLIMITED
         shards = self.calls.shards(buckets)
         leads: dict[Bucket, tuple[int, int]] = {}
+        taken: list[Bucket] = []
         for n, shard in enumerate(shards):
-            record = reservation if n == len(shards) - 1 else ""
             call = self.calls.charge(shard, cost, patience_us)
-            if record:
-                call = self.calls.recorded(call, reservation, buckets, cost, life_s)
+            if reservation and n == len(shards) - 1:
+                call = self.calls.recorded(call, reservation, (*taken, *shard), cost, life_s)
             replies = yield Ask((call,))
             if replies is None:
-                yield from self._give_back(shards[:n], cost)
+                yield from self.refund([(bucket, cost) for bucket in taken])
                 return self.alone.acquire(buckets, cost)
             reply = replies[0]
             if len(shards) == 1:
                 return level.decide(buckets, cost, reply)
-            leads.update(zip(shard, zip(reply[1::2], reply[2::2], strict=True), strict=True))
-            if reply[0] != 1:
-                yield from self._give_back(shards[:n], cost)
+            found = dict(zip(shard, zip(reply[1::2], reply[2::2], strict=True), strict=True))
+            leads |= found
+            if reply[0] == 1:
+                taken += [b for b in shard if not b.shadow or level.fits(b, *found[b], cost)]
+            else:
+                yield from self.refund([(bucket, cost) for bucket in taken])
                 asked = [bucket for bucket in buckets if bucket in leads]
                 flat = [number for bucket in asked for number in leads[bucket]]
                 return level.judge(asked, cost, flat, allowed=False)
         flat = [number for bucket in buckets for number in leads[bucket]]
         return level.judge(buckets, cost, flat, allowed=True)
 
-    def _give_back(self, shards: Sequence[Sequence[Bucket]], cost: int) -> Plan[None]:
-        for shard in shards:
-            yield from self.adjust(shard, -cost)
-
-    def _pause(self, buckets: Sequence[Bucket], cost: int, seconds: float) -> Plan[None]:
+    def _pause(self, charged: Sequence[Bucket], cost: int, seconds: float) -> Plan[None]:
         """Sleep until the slot; whoever is interrupted gives it back."""
         try:
             yield Pause(seconds)
         except GeneratorExit:
             raise  # nobody is there to ask any more
         except BaseException:
-            yield from self.adjust(buckets, -cost)
+            yield from self.refund([(bucket, cost) for bucket in charged])
             raise
+
+
+def together(plans: Sequence[Plan[Any]]) -> Plan[list[Any]]:
+    """Plans side by side, their results in order; what they ask goes in one round trip.
+
+    Where one pauses the others wait with it. What one raises ends all.
+    """
+    results: list[Any] = [None] * len(plans)
+    steps: dict[int, Ask | Pause] = {}
+
+    def advance(number: int, told: Replies | None) -> None:
+        try:
+            steps[number] = plans[number].send(told)
+        except StopIteration as done:
+            results[number] = done.value
+
+    for number in range(len(plans)):
+        advance(number, None)
+    while steps:
+        taken, steps = steps, {}
+        asks = {n: step for n, step in taken.items() if isinstance(step, Ask)}
+        whole = Ask([each for ask in asks.values() for each in ask.commands])
+        replies: Replies | None = (yield whole) if asks else []
+        rest = None if replies is None else iter(replies)
+        for number, ask in asks.items():
+            ask.unsure = whole.unsure
+            advance(number, None if rest is None else list(islice(rest, len(ask.commands))))
+        for number, step in taken.items():
+            if isinstance(step, Pause):
+                yield step
+                advance(number, None)
+    return results

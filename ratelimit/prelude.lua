@@ -3,23 +3,27 @@
 -- A level's value is "<TAT in µs>:<parts>:<units>/<micros>": the rate that the parts belong to
 -- travels with them.
 
+local FURTHEST = 3e15 -- µs ahead, about a century: debts add up, and 2^53 is not far beyond
+
 local function now_us()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
 end
 
 -- TAT of a level, never before now. After a change of the rate the units that were taken stay
--- taken: their time is stretched to the new rate, once, rounded up by less than 1 µs.
+-- taken: their time is stretched to the new rate, once, rounded up by less than 1 µs. What nobody
+-- of us wrote says nothing, and is overwritten.
 local function level(raw, now, ratio, units)
   if not raw then return now, 0 end
-  local whole, part, kept = string.match(raw, '^(%d+):(%d+):(.+)$')
-  whole, part = tonumber(whole), tonumber(part)
+  local whole, part, kept = string.match(raw, '^(%d+):(%d+):([1-9]%d*/[1-9]%d*)$')
+  if not whole then return now, 0 end
+  whole, part = math.min(tonumber(whole), now + FURTHEST), tonumber(part)
   if whole < now then return now, 0 end
   if kept == ratio then return whole, part end
   local old_units, old_micros = string.match(kept, '^(%d+)/(%d+)$')
   local micros = string.match(ratio, '/(%d+)$')
   local taken = ((whole - now) + part / old_units) * old_units / old_micros
-  local ahead = taken * micros / units
+  local ahead = math.min(taken * micros / units, FURTHEST)
   whole = math.floor(ahead)
   part = math.ceil((ahead - whole) * units)
   if part >= units then whole, part = whole + 1, part - units end

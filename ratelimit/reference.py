@@ -53,6 +53,19 @@ class Reference:
             self.now_us, self._full(bucket) + units * _interval(bucket.quota)
         )
 
+    def full_at(self, bucket: Bucket) -> Fraction:
+        """When it is full again, in µs."""
+        return self._full(bucket)
+
+    def correct(self, bucket: Bucket, charged_until: Fraction, units: int) -> None:
+        """Settle a charge after which the bucket was full again at `charged_until`: what has been
+        refilled since then is not given back.
+        """
+        change = units * _interval(bucket.quota)
+        change = max(change, min(Fraction(), self.now_us - charged_until))
+        full_at = max(self.now_us, self._full(bucket) + change)
+        self._full_at[bucket.name, bucket.key] = full_at
+
     def peek(self, bucket: Bucket) -> BucketState:
         """How a bucket stands to one unit."""
         return self._state(bucket, 1)

@@ -57,6 +57,8 @@ class Command:
     script: Script | None
     keys: tuple[str, ...]
     args: tuple[Word, ...]
+    once: bool = False
+    """Not to be sent again while nobody knows whether it was done."""
     packed: bytes = field(init=False, repr=False, compare=False)
     """As it is sent, the script by its digest."""
 

@@ -6,7 +6,7 @@ local now = now_us()
 local ratio, units = ARGV[1], tonumber(ARGV[2])
 local unit_whole, unit_part = ARGV[3] + 0, ARGV[4] + 0
 local full_whole, full_part, most = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0
-local whole, part = level(redis.call('GET', KEYS[1]), now, ratio, units)
+local whole, part = level(redis.call('MGET', KEYS[1])[1], now, ratio, units)
 local ahead = whole - now
 
 -- The level after n units; n * unit_part stays below burst * units, which a quota bounds.

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ratelimit.buckets import Bucket
 from ratelimit.keys import Keys
@@ -62,6 +68,7 @@ class LimiterAndReference(RuleBasedStateMachine):
             client, keys=Keys(unique()), scripts=TEST_BUILD, budget_s=PATIENT_S, connect_s=PATIENT_S
         )
         self.reference = Reference()
+        self.reservations = []
         self.reference.advance(self.clock.now_us)
         self.buckets = [
             Bucket(f"policy {i}", "key", quota, shadow=shadow and i == 0)
@@ -88,16 +95,32 @@ class LimiterAndReference(RuleBasedStateMachine):
         self.limiter.refund([self.buckets[which]], units)
         self.reference.charge(self.buckets[which], -units)
 
-    @rule(which=st.integers(0, 2), estimate=st.integers(0, 500), actual=st.integers(0, 5_000))
-    def reserve_and_settle(self, which, estimate, actual):
-        bucket = self.buckets[which]
-        reservation = self.limiter.reserve([bucket], estimate)
-        expected = self.reference.acquire([bucket], estimate)
+    @rule(
+        which=st.sets(st.integers(0, 2), min_size=1),
+        estimate=st.one_of(st.integers(0, 5), st.integers(0, 5_000)),
+    )
+    def reserve(self, which, estimate):
+        buckets = [self.buckets[i] for i in sorted(which)]
+        reservation = self.limiter.reserve(buckets, estimate)
 
-        assert reservation.decision == expected
-        assert self.limiter.settle(reservation, actual) == expected.allowed
-        if expected.allowed:
-            self.reference.charge(bucket, actual - estimate)
+        assert reservation.decision == self.reference.acquire(buckets, estimate)
+        charged = {b: self.reference.full_at(b) for b in reservation.charged}
+        self.reservations.append((reservation, charged))
+
+    @precondition(lambda self: self.reservations)
+    @rule(
+        nth=st.integers(0, 10),
+        actual=st.one_of(st.integers(0, 5), st.integers(0, 5_000)),
+        by_id=st.booleans(),
+    )
+    def settle(self, nth, actual, by_id):
+        reservation, charged = self.reservations.pop(nth % len(self.reservations))
+        which = reservation.id if by_id else reservation
+
+        assert self.limiter.settle(which, actual) == reservation.allowed
+        assert not self.limiter.settle(which, actual)
+        for bucket, charged_until in charged.items():
+            self.reference.correct(bucket, charged_until, actual - reservation.estimate)
 
     @rule()
     def peek(self):
