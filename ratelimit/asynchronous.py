@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 
 from ratelimit import debts
+from ratelimit.async_slots import AsyncSlot
 from ratelimit.async_wire import connect
 from ratelimit.breaker import PROBE_EVERY_S, Breaker, waits
 from ratelimit.buckets import Bucket
@@ -22,7 +22,7 @@ from ratelimit.limiter import BUDGET_S, ECHOED, PATIENCE_S, RESERVATION_S, WORKE
 from ratelimit.line import Busy
 from ratelimit.plans import Ask, Change, Pause, Plan, Plans, Request
 from ratelimit.scripts import PRODUCTION, Scripts, plain
-from ratelimit.slots import BEATS, LIFE_S, SlotPlan
+from ratelimit.slots import SlotPlan, life_of
 from ratelimit.wire import AWAY, Replies, Unreachable, is_spoilt
 
 logger = logging.getLogger(__name__)
@@ -118,10 +118,11 @@ class AsyncLimiter:
         return await self._drive(self._plans.settle(reservation, 0))
 
     def slot(
-        self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float = LIFE_S
+        self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float | None = None
     ) -> AsyncSlot:
         """A place in every bucket for an `async with` block."""
-        return AsyncSlot(self, self._slot_plan(self._plans, tuple(buckets), life_s), wait)
+        plan = self._slot_plan(self._plans, tuple(buckets), life_s or life_of(buckets))
+        return AsyncSlot(plan, wait, self._drive)
 
     @property
     def degraded(self) -> bool:
@@ -246,45 +247,3 @@ async def _interruption_of(seconds: float) -> BaseException | None:
 
 def _after(plan: Plan[Any], error: BaseException | None) -> Ask | Pause:
     return plan.send(None) if error is None else plan.throw(error)
-
-
-class AsyncSlot:
-    """A place for the length of an `async with` block; `allowed` says whether it was got."""
-
-    def __init__(self, limiter: AsyncLimiter, plan: SlotPlan, wait_s: float) -> None:
-        self._limiter = limiter
-        self._plan = plan
-        self._wait_s = wait_s
-        self._beating: asyncio.Task[Any] | None = None
-        self.decision: Decision | None = None
-
-    @property
-    def allowed(self) -> bool:
-        """Whether it is held."""
-        return self.decision is not None and self.decision.allowed
-
-    async def __aenter__(self) -> Self:
-        drive = self._limiter._drive  # noqa: SLF001 - one piece with it
-        try:
-            self.decision = await drive(self._plan.enter(self._wait_s))
-        except BaseException:
-            await drive(self._plan.leave())  # it may have been let in
-            raise
-        if self.allowed and self._plan.buckets:
-            self._beating = asyncio.get_running_loop().create_task(self._beat())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._beating is not None:
-            self._beating.cancel()
-            await self._limiter._drive(self._plan.leave())  # noqa: SLF001 - one piece with it
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self._plan.life_s / BEATS)
-            await self._limiter._drive(self._plan.beat())  # noqa: SLF001 - one piece with it

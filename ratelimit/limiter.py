@@ -17,7 +17,7 @@ from ratelimit.keys import Keys
 from ratelimit.level import decide, grant_of
 from ratelimit.plans import Ask, Change, Pause, Plan, Plans, Request
 from ratelimit.scripts import PRODUCTION, Scripts, plain
-from ratelimit.slots import LIFE_S, Heartbeat, Slot, SlotPlan
+from ratelimit.slots import Heartbeat, Slot, SlotPlan, life_of
 from ratelimit.wire import (
     AWAY,
     CONNECT_S,
@@ -169,9 +169,14 @@ class Limiter:
         return self._drive(self._plans.settle(reservation, 0))
 
     # --- holding ----------------------------------------------------------------------------
-    def slot(self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float = LIFE_S) -> Slot:
-        """A place in every bucket for a `with` block; `slot.decision` says if it was got."""
-        entering = self._slot_plan(self._plans, tuple(buckets), life_s)
+    def slot(
+        self, buckets: Sequence[Bucket], *, wait: float = 0.0, life_s: float | None = None
+    ) -> Slot:
+        """A place in every bucket for a `with` block; `slot.decision` says if it was got.
+
+        One that has crashed holds it for `life_s`, usually the shortest period of the buckets.
+        """
+        entering = self._slot_plan(self._plans, tuple(buckets), life_s or life_of(buckets))
         return Slot(entering, wait, self._drive, self._heartbeat)
 
     # --- several things at once -------------------------------------------------------------

@@ -6,6 +6,7 @@ is given up when its life has passed, by the server's clock. Leaving twice chang
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -22,11 +23,15 @@ from ratelimit.decision import UNLIMITED, BucketState, Decision, combine
 from ratelimit.plans import Ask, Pause, Plan, Plans
 from ratelimit.quota import SECOND_US
 
+logger = logging.getLogger(__name__)
+
 LIFE_S = 30.0
+SHORTEST_LIFE_S = 1.0
 BEATS = 3  # in a life: two may be lost
 _FIRST_PAUSE_S = 0.01
 _LONGEST_PAUSE_S = 0.25
 _IDLE_S = 10.0  # how long the thread waits for another holder before it ends
+Worth = Callable[[Decision], bool]
 
 
 @dataclass(slots=True)
@@ -39,13 +44,18 @@ class SlotPlan:
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     alone: bool = False
     """The places were given without Redis."""
+    left: bool = False
+    """They are not wanted any more."""
 
-    def enter(self, wait_s: float) -> Plan[Decision]:
-        """A place in every bucket, or none; tries again for up to `wait_s`."""
-        pause, left = _FIRST_PAUSE_S, wait_s
+    def enter(self, wait_s: float, worth: Worth | None = None) -> Plan[Decision]:
+        """A place in every bucket, or none; tries again for up to `wait_s`.
+
+        `worth` says whether a denial is to be waited for; without it each is.
+        """
+        pause, left, self.left = _FIRST_PAUSE_S, wait_s, False
         while True:
             decision = yield from self._enter()
-            if decision.allowed or left <= 0:
+            if decision.allowed or left <= 0 or (worth is not None and not worth(decision)):
                 return decision
             step = min(left, pause * random.uniform(0.5, 1.0))
             yield Pause(step)
@@ -53,11 +63,16 @@ class SlotPlan:
 
     def beat(self) -> Plan[bool]:
         """Stay; False when the places had been given up meanwhile, or Redis is away."""
+        if self.left:
+            return False
         replies = yield from self._tell("beat", self.plans.calls.shards(self.buckets))
+        if self.left:  # meanwhile: the beat may have come after, and brought the holder back
+            yield from self._tell("leave", self.plans.calls.shards(self.buckets))
         return replies is not None and all(reply[0] == 1 for reply in replies)
 
     def leave(self) -> Plan[None]:
         """Give the places back; without Redis they are given up when their life has passed."""
+        self.left = True
         if self.alone:
             self.plans.alone.leave(self.buckets)
         yield from self._tell("leave", self.plans.calls.shards(self.buckets))
@@ -99,6 +114,12 @@ def _got(state: BucketState) -> BucketState:
     return state._replace(retry_after=None) if state.remaining >= 0 else state
 
 
+def life_of(buckets: Sequence[Bucket]) -> float:
+    """Seconds until a holder that has crashed is given up: the shortest of the buckets' periods."""
+    shortest = min([bucket.quota.period_us for bucket in buckets], default=0) / SECOND_US
+    return max(shortest, SHORTEST_LIFE_S)
+
+
 Drive = Callable[[Plan[Any]], Any]
 
 
@@ -117,14 +138,25 @@ class Slot:
         """Whether it is held; what a `with` block asks first."""
         return self.decision is not None and self.decision.allowed
 
+    def entering(self, worth: Worth | None = None) -> Plan[Decision]:
+        """`with` as a plan; who drives it drives `leaving` too, whatever comes of it."""
+        self.decision = yield from self._plan.enter(self._wait_s, worth)
+        if self.allowed and self._plan.buckets:
+            self._heartbeat.add(self._plan)
+        return self.decision
+
+    def leaving(self) -> Plan[None]:
+        """Give the places back, if they were got."""
+        if self.allowed and self._plan.buckets:
+            self._heartbeat.remove(self._plan)
+            yield from self._plan.leave()
+
     def __enter__(self) -> Self:
         try:
-            self.decision = self._drive(self._plan.enter(self._wait_s))
+            self._drive(self.entering())
         except BaseException:
             self._drive(self._plan.leave())  # it may have been let in
             raise
-        if self.allowed and self._plan.buckets:
-            self._heartbeat.add(self._plan)
         return self
 
     def __exit__(
@@ -133,9 +165,7 @@ class Slot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.allowed and self._plan.buckets:
-            self._heartbeat.remove(self._plan)
-            self._drive(self._plan.leave())
+        self._drive(self.leaving())
 
 
 _NOBODY: tuple[str, tuple[float, SlotPlan | None]] = ("", (0.0, None))
@@ -173,7 +203,7 @@ class Heartbeat:
         """Let all go."""
         with self._changed:
             self._due.clear()
-            self._stopped = True
+            self._stopped = self._thread is not None
             self._changed.notify()
 
     def _begin(self) -> None:
@@ -185,7 +215,10 @@ class Heartbeat:
 
     def _run(self) -> None:
         while (plan := self._next()) is not None:
-            self._drive(plan.beat())
+            try:
+                self._drive(plan.beat())
+            except Exception:  # the other holders need their beats
+                logger.exception("a beat failed; the next one comes in time")
 
     def _next(self) -> SlotPlan | None:
         """Wait for the first that is due; None when there has been nothing for a while."""
@@ -197,6 +230,8 @@ class Heartbeat:
                     self._due[holder] = (time.monotonic() + plan.life_s / BEATS, plan)
                     return plan
                 changed = self._changed.wait(_IDLE_S if plan is None else wait_s)
-                if self._stopped or (plan is None and not changed):
-                    self._thread, self._stopped = None, False
+                ends = self._stopped or (plan is None and not changed)
+                self._stopped = False
+                if ends and not self._due:  # nobody has come while it was to end
+                    self._thread = None
                     return None
