@@ -3,8 +3,10 @@
 The one that leads holds a lease with a fence, renewed while it lives by a thread of its process.
 What ends it:
 
-* It stores its answer: those that wait find it as an exact hit.
-* It fails, or its answer may not be kept: those that wait are released and call for themselves.
+* It stores its answer: those that wait find it when they join again.
+* It fails: one of those that wait leads, and the others wait for that one.
+* It is given up, because who asked has gone: the same, and nobody counts it as a failure.
+* Its answer may not be kept: those that wait are released and call each for themselves.
 * It dies: the lease ends and one of those that wait leads. If it was only slow, its fence is older
   and what it brings is not stored over the newer answer.
 * It takes longer than they want to wait, or Redis is away: they call for themselves.
@@ -14,14 +16,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock, Thread
 
-from gateway.cache.connection import Away, Connection
+from gateway.cache.connection import Away, Connection, command
 from gateway.cache.keys import Partition
 from gateway.cache.scripts import FLIGHT
+from ratelimit.scripts import Command
 
 LEASE_S = 5.0
 _BEATS = 3
@@ -35,9 +39,19 @@ class Waited(StrEnum):
     """What became of the call that was waited for."""
 
     ENDED = "ended"
-    """Its answer may be stored now, or its process died."""
+    """Its answer may be stored now, or nobody makes it any more."""
     FAILED = "failed"
+    APART = "apart"
+    """There is an answer, and it is not for others."""
     TOO_LONG = "too long"
+
+
+_SEEN = {
+    b"wait": None,
+    b"failed": Waited.FAILED,
+    b"apart": Waited.APART,
+    b"gone": Waited.ENDED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +75,13 @@ class Flights:
         self._beating_in = 0
         """The process whose thread renews the leases; 0 if none does."""
 
-    def join(self, partition: Partition, key: str) -> Flight | None:
-        """Lead, or wait for the one that does; None: Redis is away, so nobody waits."""
-        try:
-            role, fence = self._connection.ask(FLIGHT, partition, "join", self._lease_ms, key)
-        except Away:
-            return None
+    def joining(self, partition: Partition, key: str, scope: str) -> Command:
+        """What asks to lead, or to wait for the one that does."""
+        return command(FLIGHT, partition, "join", self._lease_ms, key, scope)
+
+    def joined(self, partition: Partition, key: str, reply: Sequence[bytes]) -> Flight:
+        """What the reply to `joining` says, where it is no answer."""
+        role, fence = reply
         flight = Flight(partition, key, fence.decode(), leads=role == b"lead")
         if flight.leads:
             self._beat_for(flight)
@@ -78,12 +93,16 @@ class Flights:
             self._led.pop(flight.fence, None)
 
     def end(self, flight: Flight) -> None:
-        """The call was not needed: its answer has been stored meanwhile."""
+        """The call was given up; another one of those that wait makes it."""
         self._over(flight, "end")
 
     def fail(self, flight: Flight) -> None:
-        """The call has ended without an answer for others; release them."""
+        """The call has failed; another one of those that wait makes it."""
         self._over(flight, "fail")
+
+    def part(self, flight: Flight) -> None:
+        """The call has ended with an answer that is not for others; release them."""
+        self._over(flight, "part")
 
     def look(self, flight: Flight) -> Waited | None:
         """What became of another one's call; None while it is under way."""
@@ -92,8 +111,8 @@ class Flights:
                 FLIGHT, flight.partition, "look", 0, flight.key, flight.fence
             )
         except Away:
-            return Waited.FAILED
-        return {b"wait": None, b"failed": Waited.FAILED, b"gone": Waited.ENDED}[state]
+            return Waited.APART
+        return _SEEN[state]
 
     def _over(self, flight: Flight, verb: str) -> None:
         self.land(flight)

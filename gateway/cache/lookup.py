@@ -15,6 +15,7 @@ from gateway.embedder import Vectors
 from gateway.request import Answer, Request
 from gateway.similarity.words import is_comparable
 from gateway.strictness import Strictness
+from ratelimit.scripts import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Lookup:
     """On the best similar entry, if any was compared."""
     would_be: str = ""
     """In shadow mode: the level that would have served."""
+    note: Command | None = None
+    """What counts the miss, where the caller wants to send it with what it asks next."""
 
 
 @dataclass(frozen=True, slots=True)

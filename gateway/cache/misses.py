@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gateway.cache.connection import Connection
+from gateway.cache.connection import command
 from gateway.cache.decision import Verdict
 from gateway.cache.lookup import Ticket
 from gateway.cache.scripts import MISS
 from gateway.request import Message, Request
+from ratelimit.scripts import Command
 
 MOST_MISSED = 1_000
 """Questions that are remembered, for each tenant and for what is shared."""
@@ -39,13 +40,13 @@ class Missed:
         return self.count * self.cost
 
 
-def note(connection: Connection, ticket: Ticket, verdict: Verdict | None, would_be: str) -> None:
-    """Count a miss. Raises Away."""
+def noting(ticket: Ticket, verdict: Verdict | None, would_be: str) -> Command:
+    """What counts a miss."""
     bin_ = f"{min(BINS - 1, int(verdict.score * BINS)):02d}" if verdict else ""
     shown = json.dumps(_shadow(ticket, verdict)) if would_be == "similar" and verdict else ""
     text = "" if ticket.request.visibility == "user" else described(ticket.request)
     key = (ticket.place.normalised or ticket.place.exact) if text else ""
-    connection.ask(MISS, ticket.place.partition, bin_, key, text, MOST_MISSED, shown)
+    return command(MISS, ticket.place.partition, bin_, key, text, MOST_MISSED, shown)
 
 
 def described(request: Request) -> str:

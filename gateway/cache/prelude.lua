@@ -9,7 +9,8 @@
 --   until           zset    entries by the time they end (µs)
 --   sizes           hash    entry -> "<bytes>:<scope>"
 --   void            hash    "*", "s:<scope>", "t:<tag>" -> when it was invalidated (µs)
---   f:<digest>      string  fence of the call that is under way; "!<fence>" when it failed
+--   f:<digest>      string  fence of the call that is under way; "!<fence>" when it failed, "-<fence>"
+--                           when its answer is nobody else's
 --   c:<hour>        hash    counters of an hour since 1970; expire after eight days
 --   missed          zset    questions that were not answered, by how often they were asked
 --   missed:text     hash    what was asked, as JSON

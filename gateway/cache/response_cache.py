@@ -4,7 +4,7 @@
 
     found = cache.find(request, policy)
     if found.answer is None and found.ticket is not None:
-        …perhaps an identical call is under way: `cache.flights`, `cache.awaited(ticket)`…
+        …perhaps an identical call is under way: `cache.join(ticket)`, `cache.flights`…
         …call a model…
         cache.keep(ticket, answer, policy)  # or cache.release(ticket) if there is none
 
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gateway.cache import entries, invalidation, misses
-from gateway.cache.coalescing import Flights
+from gateway.cache.coalescing import Flight, Flights
 from gateway.cache.connection import Away, Connection
 from gateway.cache.decision import Verdict
 from gateway.cache.encoding import Unencodable
@@ -56,17 +56,24 @@ class ResponseCache:
         self.similar = Similar(connection, self.journal)
 
     # --- finding ----------------------------------------------------------------------------
-    def find(self, request: Request, policy: CachePolicy) -> Lookup:
-        """An answer that may be given again, or the ticket to keep one with."""
+    def find(self, request: Request, policy: CachePolicy, *, note: bool = True) -> Lookup:
+        """An answer that may be given again, or the ticket to keep one with.
+
+        Without `note` a miss is counted when it is joined with its note.
+        """
         if not policy.enabled:
             return Lookup(why="disabled")
         try:
             place = self.place(request, policy)
-            return self._find(request, place, policy)
+            found = self._find(request, place, policy)
+            if note and found.note is not None:
+                self.connection.ask_many([found.note])
+                found = replace(found, note=None)
         except (Unscoped, Unencodable) as error:
             return Lookup(why=str(error))
         except Away as error:
             return Lookup(why=str(error))
+        return found
 
     def place(self, request: Request, policy: CachePolicy) -> Place:
         """Where the answers to a request belong. Raises Unscoped and Unencodable."""
@@ -84,8 +91,9 @@ class ResponseCache:
             if answer is not None:
                 return Lookup(answer=answer, verdict=verdict)
             would_be = "similar" if verdict is not None and verdict.serves else ""
-        misses.note(self.connection, ticket, verdict, would_be if policy.shadow else "")
-        return Lookup(None, ticket, "", verdict, would_be if policy.shadow else "")
+        would_be = would_be if policy.shadow else ""
+        note = misses.noting(ticket, verdict, would_be)
+        return Lookup(None, ticket, "", verdict, would_be, note)
 
     def _first(self, place: Place, mode: str) -> tuple[list[Any], Answer | None]:
         """A hit of the first two levels, past what cannot be read; or the reply of a miss."""
@@ -162,14 +170,28 @@ class ResponseCache:
         return vector if np.isfinite(vector).all() else None
 
     # --- waiting ----------------------------------------------------------------------------
-    def awaited(self, ticket: Ticket) -> Answer | None:
-        """The answer of an identical call that has just ended, if it was stored."""
-        place = replace(ticket.place, normalised="", similar=False)
+    def join(self, ticket: Ticket, *notes: Command) -> Flight | Answer | None:
+        """Lead the call or wait for it, or the answer that an identical one has just stored.
+
+        `notes` are sent with it. None: Redis is away, so nobody waits.
+        """
+        place = ticket.place
+        asking = self.flights.joining(place.partition, place.exact, place.scope)
         try:
-            reply, level = self.first_levels(place, "wait")
+            reply = self.connection.ask_many([*notes, asking])[-1]
+            if reply[0] == HitLevel.COALESCED.encode():
+                answer = self._unpacked(place, reply, HitLevel.COALESCED)
+                if answer is not None:
+                    return answer
+                reply = self.connection.ask_many([asking])[0]  # it has been removed
+            return self.flights.joined(place.partition, place.exact, reply[:2])
         except Away:
             return None
-        return None if level is None else self._unpacked(place, reply, HitLevel.COALESCED)
+
+    def tell(self, *notes: Command) -> None:
+        """Send what is only counted."""
+        with suppress(Away):
+            self.connection.ask_many(notes)
 
     # --- keeping ----------------------------------------------------------------------------
     def keep(self, ticket: Ticket, answer: Answer, policy: CachePolicy) -> Stored:
@@ -207,7 +229,7 @@ class ResponseCache:
     def release(self, ticket: Ticket) -> None:
         """There is no answer for those that wait."""
         if ticket.flight is not None:
-            self.flights.fail(ticket.flight)
+            self.flights.part(ticket.flight)
 
     def _store(self, ticket: Ticket, command: Command, entry: str) -> Stored:
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.cache.lookup import Lookup
+from gateway.cache.policy import CachePolicy
 from gateway.models import GatewayPolicy
 from gateway.providers.call import Call, Provider, Reply
 from gateway.request import Answer, Message, Request
@@ -49,10 +50,14 @@ class Exchange:
     tokens_in: int = 0
     """Of the prompt as it is sent, as counted here."""
     tokens_removed: int = 0
+    cached_as: CachePolicy | None = None
+    """What the policy lets the cache do with it, once that was asked."""
     lookup: Lookup = field(default_factory=Lookup)
     decision: RouteDecision | None = None
     model: str = ""
     """That is being asked, for those who watch a stream begin."""
+    first_piece_s: float | None = None
+    """How long the first piece of a stream was waited for; None: nothing is streamed, or came."""
 
     def __post_init__(self) -> None:
         self.prompt = self.request.messages

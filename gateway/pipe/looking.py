@@ -11,10 +11,13 @@ from gateway.cache.coalescing import Flight, Waited
 from gateway.cache.lookup import Lookup, Ticket
 from gateway.cache.policy import CachePolicy
 from gateway.caching import cache_policy, narrowed
+from gateway.errors import GatewayError
 from gateway.pipe.exchange import Exchange, Pause
 from gateway.request import Answer
 
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.1
+MOST_FAILURES = 3
+"""Of identical calls that one call waits for."""
 
 Waiting = Generator[Pause, None, Answer | None]
 
@@ -26,37 +29,42 @@ def scope(x: Exchange) -> None:
 
 def look(x: Exchange) -> Answer | None:
     """L1 to L3: an answer that was given before, to these or other words."""
-    x.lookup = x.around.cache.find(x.request, allowed(x))
+    x.lookup = x.around.cache.find(x.request, allowed(x), note=False)
     return x.lookup.answer
 
 
 def allowed(x: Exchange) -> CachePolicy:
     """What the policy lets the cache do with this request."""
-    return cache_policy(x.tenant_id, x.policy, x.request, x.seconds_left)
+    if x.cached_as is None:
+        x.cached_as = cache_policy(x.tenant_id, x.policy, x.request, x.seconds_left)
+    return x.cached_as
 
 
 def join(x: Exchange) -> Waiting:
-    """The answer of an identical call under way; None: this exchange makes the call."""
+    """The answer of an identical call under way; None: this exchange makes the call.
+
+    When the one that leads fails or goes away, one of those that wait leads. Who has seen
+    `MOST_FAILURES` calls fail makes its own.
+    """
     ticket, policy = x.lookup.ticket, allowed(x)
-    if ticket is None or policy.shadow or not policy.coalesce:
+    if ticket is None:
         return None
-    ends = time.monotonic() + policy.wait_s
-    flights = x.around.cache.flights
-    while time.monotonic() < ends:
-        flight = flights.join(ticket.place.partition, ticket.place.exact)
-        if flight is None:
+    notes = () if x.lookup.note is None else (x.lookup.note,)
+    if policy.shadow or not policy.coalesce:
+        x.around.cache.tell(*notes)
+        return None
+    ends, failures = time.monotonic() + policy.wait_s, 0
+    while failures < MOST_FAILURES and time.monotonic() < ends:
+        joined, notes = x.around.cache.join(ticket, *notes), ()
+        if not isinstance(joined, Flight):
+            return joined
+        if joined.leads:
+            x.lookup = replace(x.lookup, ticket=replace(ticket, flight=joined))
             return None
-        if not flight.leads and (yield from _landing(x, flight, ends)) is not Waited.ENDED:
+        became = yield from _landing(x, joined, ends)
+        if became in {Waited.APART, Waited.TOO_LONG}:
             return None
-        # Whoever leads may have missed just before another one's answer was stored.
-        answer = x.around.cache.awaited(ticket)
-        if answer is not None:
-            if flight.leads:
-                flights.end(flight)
-            return answer
-        if flight.leads:
-            x.lookup = replace(x.lookup, ticket=replace(ticket, flight=flight))
-            return None
+        failures += became is Waited.FAILED
     return None
 
 
@@ -80,9 +88,11 @@ def keep(x: Exchange, answer: Answer) -> Answer:
     return replace(answer, entry=stored.entry)
 
 
-def release(x: Exchange) -> None:
-    """Tell those that wait that there will be no answer."""
+def release(x: Exchange, error: BaseException | None = None) -> None:
+    """Tell those that wait that this call brings no answer; one of them makes it."""
     ticket: Ticket | None = x.lookup.ticket
-    if ticket is not None:
-        x.around.cache.release(ticket)
+    if ticket is not None and ticket.flight is not None:
+        flights = x.around.cache.flights
+        over = flights.fail if isinstance(error, GatewayError) else flights.end
+        over(ticket.flight)
     x.lookup = Lookup()

@@ -71,7 +71,39 @@ def test_whoever_waited_calls_when_the_one_that_led_has_failed(gateway):
 
     failed = [answer for answer in answers if isinstance(answer, GatewayError)]
     assert len(failed) == 1
+    assert gateway.server.calls == 2  # one of those that waited led, the others waited for it
     assert gateway.entries == 5
+    assert gateway.spent == gateway.server.money
+
+
+def test_when_the_one_that_led_goes_away_one_of_those_that_waited_calls(gateway):
+    gateway.server.plan(then=Turn(delay_s=0.3))
+
+    async def left():
+        first = asyncio.ensure_future(acall(gateway, "What is it?"))
+        await asyncio.to_thread(gateway.server.asked.wait, 10)
+        others = [asyncio.ensure_future(acall(gateway, "What is it?")) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        first.cancel()
+        try:
+            return await asyncio.gather(*others)
+        finally:
+            await close_async()
+
+    answers = asyncio.run(left())
+
+    assert {answer.text for answer in answers} == {said_to("What is it?")}
+    assert gateway.server.calls == 2
+    assert gateway.entries == 20
+
+
+def test_an_answer_that_is_nobody_elses_releases_those_that_wait_at_once(gateway):
+    gateway.server.plan(then=Turn(delay_s=0.2, finish="length"))
+
+    answers = run(*(acall(gateway, "What is it?") for _ in range(6)))
+
+    assert [answer.finish_reason for answer in answers] == ["length"] * 6
+    assert gateway.server.most_under_way == 5
     assert gateway.spent == gateway.server.money
 
 
