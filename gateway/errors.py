@@ -126,6 +126,7 @@ class ProviderLimited(ProviderFailed):
     status = 429
     kind = "rate_limit_error"
     code = "provider_rate_limited"
+    counts = False
 
 
 class ProviderRefused(ProviderFailed):

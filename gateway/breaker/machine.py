@@ -34,7 +34,8 @@ class Rules:
     least_calls: int = 10
     """In the window, before anything is concluded."""
     failure_percent: int = 50
-    slow_ms: int = 20_000
+    slow_share: int = 33
+    """Percent of a provider's timeout: what takes as long is slow."""
     slow_percent: int = 80
     open_ms: int = 15_000
     trials: int = 3

@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from gateway.breaker.machine import Mode, Outcome, Permit, Rules, State, ask, tell
 from gateway.cache.connection import Away, Connection
+from ratelimit.plans import Ask, Plan, Replies
 from ratelimit.scripts import Command, Script
 
 SCRIPT = Script.of((Path(__file__).parent / "breaker.lua").read_text(encoding="utf-8"))
 PREFIX = "ansf:breaker:"
 RULES = Rules()
 _MS = 1_000
+_PERCENT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,26 @@ class Breakers:
 
     def ask(self, provider: str) -> Permit:
         """Whether the provider may be called now."""
-        reply = self._asked(provider, "ask")
-        if reply is None:
-            permit = self._alone_ask(provider)
-        else:
-            permit = Permit(reply[0] == 1, reply[1], reply[2])
-        if permit.allowed:
-            self._resting.pop(provider, None)
-        else:
-            self._resting[provider] = time.monotonic() + permit.retry_after_ms / _MS
-        return permit
+        return self._permit(provider, self._asked(self._command(provider, "ask")))
+
+    def asking(self, provider: str) -> Plan[Permit]:
+        """`ask` as a plan, to be driven together with others."""
+        return self._permit(provider, (yield Ask((self._command(provider, "ask"),))))
 
     def tell(self, provider: str, permit: Permit, outcome: Outcome) -> None:
         """What became of a call that was permitted."""
-        reply = self._asked(provider, "tell", str(permit.epoch), outcome.value)
-        if reply is not None:
-            return
-        with self._lock:
-            state = self._alone.get(provider, State())
-            self._alone[provider] = tell(state, self._rules, permit.epoch, outcome, _now_ms())
+        replies = self._asked(self._telling(provider, permit, outcome))
+        self._told_alone(provider, permit, outcome, replies)
 
-    def outcome_of(self, seconds: float) -> Outcome:
-        """Of a call that was answered after so long."""
-        return Outcome.SLOW if seconds * _MS >= self._rules.slow_ms else Outcome.WELL
+    def telling(self, provider: str, permit: Permit, outcome: Outcome) -> Plan[None]:
+        """`tell` as a plan."""
+        replies = yield Ask((self._telling(provider, permit, outcome),))
+        self._told_alone(provider, permit, outcome, replies)
+
+    def outcome_of(self, seconds: float, timeout_s: float) -> Outcome:
+        """Of a call that was answered after so long, by a provider that may take `timeout_s`."""
+        slow = seconds * _PERCENT >= self._rules.slow_share * timeout_s
+        return Outcome.SLOW if slow else Outcome.WELL
 
     def resting(self) -> frozenset[str]:
         """Providers that need not be asked, as far as this process has been told."""
@@ -90,11 +88,35 @@ class Breakers:
             for name, reply in zip(names, replies, strict=True)
         ]
 
-    def _asked(self, provider: str, *words: str) -> Any:
+    def _asked(self, command: Command) -> Replies | None:
         try:
-            return self._connection.ask_many([self._command(provider, *words)])[0]
+            return self._connection.ask_many([command])
         except Away:
             return None
+
+    def _permit(self, provider: str, replies: Replies | None) -> Permit:
+        if replies is None:
+            permit = self._alone_ask(provider)
+        else:
+            allowed, epoch, retry_after_ms = replies[0]
+            permit = Permit(allowed == 1, epoch, retry_after_ms)
+        if permit.allowed:
+            self._resting.pop(provider, None)
+        else:
+            self._resting[provider] = time.monotonic() + permit.retry_after_ms / _MS
+        return permit
+
+    def _telling(self, provider: str, permit: Permit, outcome: Outcome) -> Command:
+        return self._command(provider, "tell", str(permit.epoch), outcome.value)
+
+    def _told_alone(
+        self, provider: str, permit: Permit, outcome: Outcome, replies: Replies | None
+    ) -> None:
+        if replies is not None:
+            return
+        with self._lock:
+            state = self._alone.get(provider, State())
+            self._alone[provider] = tell(state, self._rules, permit.epoch, outcome, _now_ms())
 
     def _command(self, provider: str, verb: str, *words: str) -> Command:
         return Command(SCRIPT, (self._prefix + provider,), (verb, self._told, *words))

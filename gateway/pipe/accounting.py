@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from django.db import transaction
-
 from gateway import catalogue, ledger, routes, savings
 from gateway.models import LanguageModel
 from gateway.pipe import measuring
@@ -17,21 +15,34 @@ from gateway.providers.call import Reply
 from gateway.request import Answer, Usage
 
 FREE = Prices(0, 0)
+_SLACK = 1.1
+"""What a provider may count beyond what was asked or fits: chat templates, other vocabularies."""
+_FEW = 64
+"""Tokens of slack in any case."""
 
 
-def usage_of(x: Exchange, row: LanguageModel, reply: Reply) -> Usage:
+def usage_of(x: Exchange, row: LanguageModel, reply: Reply, asked: int) -> Usage:
     """What the provider counted; counted here where it said nothing, or what cannot be.
 
-    A usage without an answer's tokens for an answer with a text is wrong, and so is a prompt
-    larger than the model reads.
+    A usage without an answer's tokens for an answer with a text is wrong, and so is an answer
+    longer than was `asked` for, or one that has no room in the model beside its prompt.
     """
     told = reply.usage
     said = bool(reply.text or reply.tool_calls)
-    if told and told.prompt_tokens <= row.context_window and (told.completion_tokens or not said):
+    if (
+        told
+        and told.total_tokens <= _with_slack(row.context_window)
+        and told.completion_tokens <= _with_slack(asked)
+        and (told.completion_tokens or not said)
+    ):
         return told
     tools = "".join(str(call) for call in reply.tool_calls)
     said_tokens = measuring.tokens_of(reply.text + tools, row)
     return Usage(measuring.size(x, row).tokens, said_tokens)
+
+
+def _with_slack(tokens: int) -> float:
+    return tokens * _SLACK + _FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +54,9 @@ class Priced:
     amounts: savings.Amounts
 
 
-def price(x: Exchange, row: LanguageModel, reply: Reply) -> Priced:
-    """The answer that a reply is, and what it cost."""
-    told = usage_of(x, row, reply)
+def price(x: Exchange, row: LanguageModel, reply: Reply, asked: int) -> Priced:
+    """The answer that a reply is, and what it cost; `asked` are the tokens it might have."""
+    told = usage_of(x, row, reply, asked)
     EXPECTATION.learn(x, told.completion_tokens)
     measuring.learn(x, row, reply, told)
     usage = savings.Usage(
@@ -68,18 +79,21 @@ def price(x: Exchange, row: LanguageModel, reply: Reply) -> Priced:
     return Priced(answer, usage, amounts)
 
 
-def record(x: Exchange, priced: Priced) -> None:
-    """Write the call into the ledger, settle the budgets and keep the decision: all or nothing."""
-    with transaction.atomic():
-        if x.decision is not None:
-            routes.store(
-                x.tenant_id,
-                x.terms.request_id,
-                x.decision,
-                policy=x.policy.name,
-                task_class=x.request.taken_as,
-            )
-        _write(x, priced.answer, priced.usage, priced.amounts)
+def record(x: Exchange, priced: Priced, *, reserved: bool) -> Answer:
+    """Write the call into the ledger and settle the budgets; the decision follows soon.
+
+    The answer names the budgets that have reached their soft bound.
+    """
+    done = _write(x, priced.answer, priced.usage, priced.amounts, reserved=reserved)
+    if x.decision is not None:
+        routes.keep(
+            x.tenant_id,
+            x.terms.request_id,
+            x.decision,
+            policy=x.policy.name,
+            task_class=x.request.taken_as,
+        )
+    return replace(priced.answer, warnings=done.warnings) if done.warnings else priced.answer
 
 
 def record_hit(x: Exchange, answer: Answer) -> Answer:
@@ -88,12 +102,19 @@ def record_hit(x: Exchange, answer: Answer) -> Answer:
     prices = row.prices if row else FREE
     usage = savings.Usage(answer.usage.prompt_tokens, answer.usage.completion_tokens)
     amounts = savings.amounts(usage, prices, prices, hit=True)
-    _write(x, answer, usage, amounts)
+    _write(x, answer, usage, amounts, reserved=False)
     return replace(answer, cost_nanodollars=0, saved_nanodollars=amounts.saved)
 
 
-def _write(x: Exchange, answer: Answer, usage: savings.Usage, amounts: savings.Amounts) -> None:
-    ledger.record(
+def _write(
+    x: Exchange,
+    answer: Answer,
+    usage: savings.Usage,
+    amounts: savings.Amounts,
+    *,
+    reserved: bool,
+) -> ledger.Recorded:
+    return ledger.record(
         ledger.Call(
             request_id=x.terms.request_id,
             payer=payer_of(x, answer.model),
@@ -104,6 +125,7 @@ def _write(x: Exchange, answer: Answer, usage: savings.Usage, amounts: savings.A
             task_class=x.request.taken_as,
             hit_level=answer.hit_level.value,
             simulated=answer.simulated,
+            reserved=reserved,
         )
     )
 

@@ -103,19 +103,20 @@ def stream(
         if not isinstance(driven.step, Ask):
             _pause(driven)
             continue
-        assembly = Assembly()
+        assembly, pace = Assembly(), _Pace(x)
         try:
             with contextlib.closing(driven.step.provider.stream(driven.step.call)) as pieces:
                 for piece in pieces:
                     assembly.add(piece)
                     if _says(piece):
                         said = True
-                        yield _passed_on(piece, x)
+                        with pace:
+                            yield _passed_on(piece, x)
         except GeneratorExit:
             _abandon(driven, assembly)
             raise
         except BaseException as error:  # noqa: BLE001 - likewise
-            driven.throw(_marked(error, said=said))
+            driven.throw(_marked(error, pace, said=said))
         else:
             driven.send(assembly.reply)
     yield from _ending(driven.step.answer, said=said)
@@ -170,7 +171,7 @@ async def astream(
         if not isinstance(driven.step, Ask):
             await _apause(driven)
             continue
-        assembly = Assembly()
+        assembly, pace = Assembly(), _Pace(driven.x)
         try:
             async with contextlib.aclosing(
                 driven.step.provider.astream(driven.step.call)
@@ -179,12 +180,13 @@ async def astream(
                     assembly.add(piece)
                     if _says(piece):
                         said = True
-                        yield _passed_on(piece, driven.x)
+                        with pace:
+                            yield _passed_on(piece, driven.x)
         except (GeneratorExit, asyncio.CancelledError):
             await _aabandon(driven, assembly.reply if assembly.begun else None)
             raise
         except BaseException as error:  # noqa: BLE001 - likewise
-            await _advanced(driven, driven.throw, _marked(error, said=said))
+            await _advanced(driven, driven.throw, _marked(error, pace, said=said))
         else:
             await _advanced(driven, driven.send, assembly.reply)
     for chunk in _ending(driven.step.answer, said=said):
@@ -253,9 +255,33 @@ def _passed_on(piece: Piece, x: Exchange) -> Chunk:
     return Chunk(text=piece.text, refusal=piece.refusal, tool_calls=piece.tool_calls, model=x.model)
 
 
-def _marked(error: BaseException, *, said: bool) -> BaseException:
+@dataclass(slots=True)
+class _Pace:
+    """Whose time a stream takes: what happens within its block is its reader's."""
+
+    x: Exchange
+    began: float = field(default_factory=time.monotonic)
+    passing: float = 0.0
+    reading: float = 0.0
+
+    def __enter__(self) -> None:
+        self.passing = time.monotonic()
+        if self.x.first_piece_s is None:
+            self.x.first_piece_s = self.passing - self.began
+
+    def __exit__(self, *error: object) -> None:
+        self.reading += time.monotonic() - self.passing
+
+    @property
+    def reader_was_slower(self) -> bool:
+        return self.reading > (time.monotonic() - self.began) / 2
+
+
+def _marked(error: BaseException, pace: _Pace, *, said: bool) -> BaseException:
     if isinstance(error, ProviderFailed):
         error.begun = said
+        if pace.reader_was_slower:
+            error.counts = False  # out of time, and not by the provider's doing
     return error
 
 

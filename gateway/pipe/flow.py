@@ -33,8 +33,8 @@ def flow(x: Exchange) -> Flow:
         x.decision = choosing.decide(x)
         shortening.shorten(x)
         answer = yield from _called(x)
-    except BaseException:
-        looking.release(x)
+    except BaseException as error:
+        looking.release(x, error)
         raise
     return looking.keep(x, answer)
 
@@ -74,27 +74,21 @@ def _persisted(
 def _attempt(x: Exchange, option: Option) -> Generator[Effect, Reply | None, Answer]:
     """One call of one model, between what it takes and what it gives back."""
     row = choosing.row_of(x, option)
-    buckets = reserving.buckets_of(x, option.name)
-    held = yield from reserving.taken(x, option, buckets)
+    held = yield from reserving.taken(x, option, row.provider)
     try:
-        slot = yield from reserving.entered(x, row.provider, buckets)
-        try:
-            with reserving.permitted(x, row.provider):
-                held.called, x.model = True, option.name
-                reply = yield Ask(x.around.provider_of(row.provider), _call(x, option))
-        finally:
-            reserving.left(slot)
+        held.called, x.model, x.first_piece_s = True, option.name, None
+        reply = yield Ask(x.around.provider_of(row.provider), _call(x, option))
+        if reply is None:
+            raise NoModel("no answer came")  # noqa: TRY301 - nothing was used
     except Interrupted as gone:
         if gone.reply is None:
-            reserving.give_back(x, held)
+            reserving.give_back(x, held, reserving.went(x, held, gone))
         else:  # what had been said by then is paid, and nothing is stored
             _settled(x, option, held, gone.reply)
         raise
-    except BaseException:
-        reserving.give_back(x, held)
+    except BaseException as error:
+        reserving.give_back(x, held, reserving.went(x, held, error))
         raise
-    if reply is None:
-        raise NoModel("no answer came")
     return _settled(x, option, held, reply)
 
 
@@ -114,11 +108,11 @@ def _call(x: Exchange, option: Option) -> Call:
 
 
 def _settled(x: Exchange, option: Option, held: reserving.Held, reply: Reply) -> Answer:
-    priced = accounting.price(x, choosing.row_of(x, option), reply)
+    outcome = reserving.went(x, held)
+    priced = accounting.price(x, choosing.row_of(x, option), reply, option.max_output)
     used = priced.answer.usage.total_tokens
-    reserving.settle(x, held, used, priced.answer.cost_nanodollars)
-    accounting.record(x, priced)
-    return priced.answer
+    reserving.settle(x, held, outcome, used, priced.answer.cost_nanodollars)
+    return accounting.record(x, priced, reserved=held.budget)
 
 
 def _worst(failures: list[GatewayError]) -> GatewayError:

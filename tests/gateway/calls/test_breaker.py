@@ -205,8 +205,8 @@ def test_an_open_breaker_says_when_to_come_back(impatient):
 
 
 def test_slow_answers_open_it_as_well(impatient):
-    impatient.around = impatient.surroundings(Rules(least_calls=2, slow_ms=50, open_ms=60_000))
-    impatient.server.plan(then=slow(0.06))
+    impatient.around = impatient.surroundings(Rules(least_calls=2, slow_share=1, open_ms=60_000))
+    impatient.server.plan(then=slow(0.12))  # a hundredth of the provider's 10 s
 
     for number in range(2):
         impatient.ask(f"Question {number}", temperature=1.0)
