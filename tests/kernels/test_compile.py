@@ -84,6 +84,7 @@ def test_warming_compiles_every_kernel_that_python_calls():
     inlined |= {"_is_finite", "_load", "_compute", "_combine", "_window", "_suffix", "_double"}
     inlined |= {"_blocks", "_chain", "_reverse", "_flip", "stream", "_delay", "_running"}
     inlined |= {"_ahead", "_behind", "_child"}
+    inlined |= {"_differing", "_apart", "_ones", "_cosine"}
 
     ticks = iter(range(1000))
     seconds = warm.warm(lambda: float(next(ticks)))

@@ -48,6 +48,44 @@ def test_planted_duplicates_are_found_without_false_merges(share, kind):
     assert merged < 0.001
 
 
+def alike(count, cosine, d=384):
+    """Rows around one direction, each pair at about the same cosine."""
+    random = np.random.default_rng(4)
+    own = random.normal(size=(count, d))
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    return np.sqrt(cosine) * np.eye(d)[0] + np.sqrt(1 - cosine) * own
+
+
+def test_what_is_alike_but_not_the_same_is_told_apart_exactly():
+    count = 300 if not numba.config.DISABLE_JIT else 70
+    rows = alike(count, 0.979)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    products = unit @ unit.T
+    expected, kept = np.arange(count), []
+    for row in range(count):
+        best = max(kept, key=lambda other: products[row, other], default=row)
+        if kept and products[row, best] >= 0.98:
+            expected[row] = best
+        else:
+            kept.append(row)
+
+    assert 10 < len(kept) < count
+    assert near_duplicates(rows, 0.98).tolist() == expected.tolist()
+
+
+def test_whoever_watches_hears_how_far_it_is_and_may_stop_it():
+    heard = []
+
+    def watch(done, total):
+        heard.append((done, total))
+        if done:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        near_duplicates(np.eye(130, 4), watch=watch)
+    assert heard == [(0, 130), (64, 130)]
+
+
 def test_scale_does_not_matter_and_zeros_repeat_each_other():
     rows = [[0, 0], [1, 2], [0, 0], [100, 200], [-1, -2]]
 

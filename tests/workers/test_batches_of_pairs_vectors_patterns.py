@@ -94,6 +94,7 @@ def test_what_can_never_work_is_not_tried_again(call, says):
     [
         lambda: pairs.compare_each([WALKS[:2]]),
         lambda: on_vectors.top_k_each(ROWS[:1], ROWS),
+        lambda: on_vectors.near_duplicates(ROWS[:1]),
     ],
 )
 def test_a_batch_stops_when_told_to_and_before_it_would_be_killed(tmp_path, call):

@@ -21,6 +21,8 @@ MAX_SCANNED = 200_000_000_000
 """Queries times values: about a minute."""
 TOGETHER = 64
 """Queries between two looks at the cancel flag."""
+BETWEEN = 512
+"""Vectors whose duplicates are looked for between two such looks: a second at most."""
 RESERVE_SECONDS = 1.0
 _DEPTH, _FACTOR = 16, 5
 """Candidates that are ranked anew in float32, as in pattern memory."""
@@ -86,7 +88,7 @@ def _top_k(queries: Rows, others: Rows, k: int, metric: Metric) -> list[dict[str
         codes = vectors.quantize_int8(matrix, metric)
         found = []
         for start in range(0, len(asked), TOGETHER):
-            _look_around(start, len(asked))
+            _look_around(start, len(asked), "queries")
             found += _nearest(codes, matrix, asked[start : start + TOGETHER], k, metric)
     except ValueError as error:
         raise GiveUp(str(error)) from error
@@ -105,8 +107,13 @@ def _nearest(
 
 
 def _owners(given: Rows, threshold: float) -> list[int]:
+    def look_around(done: int, total: int) -> None:
+        if done % BETWEEN == 0:
+            _look_around(done, total, "vectors")
+
     try:
-        owners: list[int] = vectors.near_duplicates(_matrix(given, "vectors"), threshold).tolist()
+        matrix = _matrix(given, "vectors")
+        owners: list[int] = vectors.near_duplicates(matrix, threshold, watch=look_around).tolist()
     except ValueError as error:
         raise GiveUp(str(error)) from error
     return owners
@@ -122,11 +129,11 @@ def _matrix(given: Rows, name: str) -> NDArray[np.float32]:
     return rows.as_rows(given, name)
 
 
-def _look_around(done: int, total: int) -> None:
+def _look_around(done: int, total: int, what: str) -> None:
     context = current_or_none()
     if context is None:
         return
     context.check_cancelled()
-    context.progress(done / total, f"{done} of {total} queries")
+    context.progress(done / total, f"{done} of {total} {what}")
     if context.seconds_left < RESERVE_SECONDS:
-        raise GiveUp(f"the time limit came after {done} of {total} queries: split the task")
+        raise GiveUp(f"the time limit came after {done} of {total} {what}: split the task")
