@@ -1,9 +1,6 @@
-"""Every verb of the process's limiters is counted, and nothing is counted twice."""
+"""Every verb of the process's limiter is counted, and nothing is counted twice."""
 
 from __future__ import annotations
-
-import asyncio
-import inspect
 
 import pytest
 
@@ -22,31 +19,18 @@ def bucket(**given):
     return Bucket("counted", "all", given.pop("quota", SLOW), **given)
 
 
-@pytest.fixture(params=["threads", "asyncio"])
-def verbs(request, server, settings):
+@pytest.fixture
+def verbs(server, settings):
     """What was counted of one verb, called on an empty bucket with the process's limiter."""
     settings.ANSF = settings.ANSF | {"LIMIT_BUDGET_MS": 5000}
 
-    async def call(use):
-        limiter = pool.async_limiter()
-        try:
-            found = use(limiter)
-            return await found if inspect.isawaitable(found) else found
-        finally:
-            await limiter.close()
-
     def counted(*uses):
-        if request.param == "threads":
-            for use in uses:
-                use(pool.limiter())
-        else:
-            for use in uses:
-                asyncio.run(call(use))
+        for use in uses:
+            use(pool.limiter())
         assert counting.TALLY.flush()
         told = {name: server.hget(counting.TOTALS, f"{NAME}|{name}") for name in counting.OUTCOMES}
         return {name: int(units) for name, units in told.items() if units and units != "0"}
 
-    counted.is_async = request.param == "asyncio"
     return counted
 
 
@@ -64,6 +48,7 @@ def verbs(request, server, settings):
         (lambda limiter: limiter.take(bucket(shadow=True), 12), {"allowed": 10, "shadowed": 2}),
         (lambda limiter: limiter.refund([bucket()], 3), {"returned": 3}),
         (lambda limiter: limiter.refund_many([(bucket(), 2), (bucket(), 3)]), {"returned": 5}),
+        (lambda limiter: limiter.charge_many([(bucket(), 12)]), {"allowed": 12}),
     ],
 )  # fmt: skip
 def test_a_verb_is_counted_once(verbs, use, found):
@@ -79,11 +64,7 @@ def test_a_settlement_is_counted_as_what_it_changes(verbs, actual, found):
         held = limiter.reserve([bucket()], 5)
         return [limiter.settle(held, actual) for _ in range(2)]
 
-    async def the_same_awaited(limiter):
-        held = await limiter.reserve([bucket()], 5)
-        return [await limiter.settle(held, actual) for _ in range(2)]
-
-    assert verbs(the_same_awaited if verbs.is_async else reserve_and_settle) == found
+    assert verbs(reserve_and_settle) == found
 
 
 def test_a_place_is_counted_when_it_is_given_and_when_it_is_not(verbs):
@@ -93,12 +74,7 @@ def test_a_place_is_counted_when_it_is_given_and_when_it_is_not(verbs):
         with limiter.slot([one]) as first, limiter.slot([one]) as second:
             assert (first.allowed, second.allowed) == (True, False)
 
-    async def the_same_awaited(limiter):
-        async with limiter.slot([one]) as first, limiter.slot([one]) as second:
-            assert (first.allowed, second.allowed) == (True, False)
-
-    uses = the_same_awaited if verbs.is_async else two_of_one
-    assert verbs(uses) == {"allowed": 1, "denied": 1}
+    assert verbs(two_of_one) == {"allowed": 1, "denied": 1}
 
 
 def test_of_a_lease_what_was_spent_is_allowed_less_returned(server):
