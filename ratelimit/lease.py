@@ -55,6 +55,7 @@ class Lease:
     """One answer for each unit left: taking the last entry is taking a unit, in one step that
     no other thread can come between."""
     denied_until: float = 0.0
+    """Until then there is not one unit more."""
     degraded: bool = False
 
     def spend(self, cost: int) -> bool:
@@ -71,6 +72,13 @@ class Lease:
     def give_back(self, cost: int) -> None:
         """Undo `spend`."""
         self.units.extend([self.answer(0)] * cost)
+
+    def emptied(self) -> int:
+        """Take all units there are, however many others take meanwhile."""
+        taken = 0
+        while self.spend(1):
+            taken += 1
+        return taken
 
     def answer(self, left: int) -> Decision:
         """What a unit of this lease is answered with."""
@@ -105,11 +113,18 @@ class LeasedLimiter:
             except (IndexError, KeyError):
                 pass  # spent, or another object for the same bucket
         with self._lock:
-            if not 0 < cost <= self._most or len(self._leases) > _MOST_LEASES or not buckets:
+            if not 0 < cost <= self._most or not buckets or not self._has_room(buckets):
                 return self._limiter.acquire(buckets, cost)
             if any(cost > bucket.quota.burst for bucket in buckets):
                 return self._limiter.acquire(buckets, cost)
             return self._decide(buckets, cost)
+
+    def _has_room(self, buckets: Sequence[Bucket]) -> bool:
+        """Whether leases may be made; where there are too many, those that idle are ended."""
+        if len(self._leases) < _MOST_LEASES:
+            return True
+        self._sweep(self._clock(), IDLE_S)
+        return len(self._leases) < _MOST_LEASES or all(b in self._leases for b in buckets)
 
     def held(self) -> int:
         """Units leased and not spent, of all buckets."""
@@ -133,7 +148,7 @@ class LeasedLimiter:
             if not (lease.spend(cost) or self._renew(lease, cost, now)):
                 for earlier in spent:
                     earlier.give_back(cost)
-                return _denied(lease, now)
+                return _denied(lease, cost, now)
             spent.append(lease)
         self._sweep(now, IDLE_S)
         answers = [lease.answer(len(lease.units)) for lease in spent]
@@ -185,15 +200,15 @@ class LeasedLimiter:
         unspent: list[Change] = []
         for lease in idle:
             del self._leases[lease.bucket], self._units[id(lease.bucket)]
-            left = len(lease.units)
-            if left and lease.spend(left):
+            if left := lease.emptied():
                 unspent.append((lease.bucket, left))
         if unspent:
             self._limiter.refund_many(unspent)
 
 
-def _denied(lease: Lease, now: float) -> Decision:
+def _denied(lease: Lease, cost: int, now: float) -> Decision:
     quota = lease.bucket.quota
-    wait = max(0.0, lease.denied_until - now)
+    missing = max(1, cost - len(lease.units))
+    wait = max(0.0, lease.denied_until - now) + float((missing - 1) / quota.rate)
     state = BucketState(lease.bucket.name, len(lease.units), 0.0, wait, limit=quota.limit)
     return combine((state,), allowed=False, degraded=lease.degraded)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import threading
 from collections import Counter
 
 import pytest
@@ -132,6 +134,66 @@ def test_large_costs_and_costs_beyond_the_burst_are_decided_at_once(limiter):
     assert leased.acquire([api], 7).allowed
     leased.close()
     assert limiter.peek([api]).remaining == 33
+
+
+def test_whoever_comes_back_for_several_units_when_told_to_gets_them(single):
+    client = single.client()
+    clock, ticking = TestClock(client), Ticking()
+    limiter = Limiter(client, keys=Keys(unique()), scripts=TEST_BUILD, budget_s=PATIENT_S)
+    leased = LeasedLimiter(limiter, most=100, clock=ticking)
+    api = bucket(limit=7, seconds=10.0, burst=20)
+    assert leased.acquire([api], 18).allowed
+
+    denied = leased.acquire([api], 9)
+    microseconds = math.ceil(denied.retry_after * SECOND_US)
+    clock.advance(microseconds - 1_000_000)
+    ticking.now += microseconds / SECOND_US - 1
+    early = leased.acquire([api], 9)
+    clock.advance(1_000_000)
+    ticking.now += 1.0
+
+    assert denied.retry_after == pytest.approx(7 * 10 / 7, abs=0.001)
+    assert not early.allowed
+    assert leased.acquire([api], 9).allowed
+    limiter.close()
+
+
+def test_more_subjects_than_leases_are_decided_on_and_later_leased_again(limiter, monkeypatch):
+    monkeypatch.setattr("ratelimit.lease._MOST_LEASES", 3)
+    clock, counting = Ticking(), Counting(limiter)
+    leased = LeasedLimiter(counting, most=100, clock=clock)
+    several = [bucket(f"b{i}", limit=1_000, burst=10_000) for i in range(5)]
+
+    for each in several:
+        assert leased.acquire([each]).allowed
+    assert (counting.asked["take"], counting.asked["acquire"]) == (3, 2)
+    clock.now += IDLE_S
+    assert leased.acquire([several[4]]).allowed
+
+    assert counting.asked["take"] == 4
+    assert leased.held() == 1
+    leased.close()
+    assert [state.remaining for state in limiter.peek_many(several)] == [9_999] * 3 + [9_999, 9_998]
+
+
+def test_no_unit_is_lost_when_others_spend_while_the_rest_is_given_back(limiter):
+    leased = LeasedLimiter(limiter, most=1_000)
+    wide, spent = bucket(limit=1_000, burst=100_000), Counter()
+
+    def spend(number):
+        for _ in range(3_000):
+            spent[number] += leased.acquire([wide]).allowed
+
+    threads = [threading.Thread(target=spend, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        leased.sweep(idle_s=0.0)
+    for thread in threads:
+        thread.join()
+    leased.close()
+
+    assert limiter.peek([wide]).remaining - 100_000 + spent.total() in range(3)
 
 
 @pytest.mark.parametrize("offered", [0.7, 3.0])
