@@ -27,6 +27,7 @@ from ratelimit.degraded import Local
 from ratelimit.quota import SECOND_US
 from ratelimit.scripts import Command
 
+_SHORTEST_PAUSE_S = 0.01
 T = TypeVar("T")
 Request = tuple[Sequence[Bucket], int]
 Change = tuple[Bucket, int]
@@ -61,11 +62,21 @@ class Plans:
 
     # --- spending ---------------------------------------------------------------------------
     def acquire(self, buckets: Sequence[Bucket], cost: int, wait_s: float = 0.0) -> Plan[Decision]:
-        """Charge all or none; with `wait_s`, pause until the time slot that was given."""
-        decision = yield from self._charge(buckets, cost, int(wait_s * SECOND_US), "")
-        if decision.allowed and decision.wait:
-            yield from self._pause(charged_of(buckets, decision), cost, decision.wait)
-        return decision
+        """Charge all or none; with `wait_s`, pause until the time slot that was given.
+
+        Without Redis there are no slots to be given: pause, and ask again while there is time.
+        """
+        left = wait_s
+        while True:
+            decision = yield from self._charge(buckets, cost, int(left * SECOND_US), "")
+            if decision.allowed and decision.wait:
+                yield from self._pause(charged_of(buckets, decision), cost, decision.wait)
+            after = decision.retry_after
+            if decision.allowed or not decision.degraded or after is None or after > left:
+                return decision
+            step = max(after, _SHORTEST_PAUSE_S)
+            yield Pause(step)
+            left -= step
 
     def acquire_many(self, requests: Sequence[Request]) -> Plan[list[Decision]]:
         """Independent decisions in order; in one round trip unless tenants have shards."""

@@ -61,6 +61,29 @@ def test_whoever_does_not_wait_stands_behind_those_who_do(limiter):
     assert limiter.peek([api]).remaining <= 0
 
 
+def test_without_redis_a_wait_asks_again_while_there_is_time(monkeypatch):
+    limiter = Limiter(None, workers=1)
+    now_us, slept = [10**12], []
+    limiter.alone._now_us = lambda: now_us[0]
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now_us[0] += round(seconds * 1_000_000)
+
+    monkeypatch.setattr("ratelimit.limiter.time.sleep", sleep)
+    api = bucket(limit=2, seconds=1.0, burst=1)
+    denying = bucket("denying", without_redis="deny")
+
+    waited = [limiter.acquire([api], wait=0.6) for _ in range(3)]
+    late = limiter.acquire([api], wait=0.4)
+    denied = limiter.acquire([denying], wait=2.5)
+
+    assert [decision.allowed for decision in waited] == [True, True, True]
+    assert slept == [0.5, 0.5, 1.0, 1.0]
+    assert (late.allowed, late.retry_after) == (False, 0.5)
+    assert not denied.allowed
+
+
 def test_an_interrupted_wait_gives_its_slot_back(single, monkeypatch):
     limiter = Limiter(single.client(), keys=Keys(unique()), budget_s=PATIENT_S)
     api = bucket(limit=1, seconds=10.0, burst=3)
