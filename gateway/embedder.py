@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 """Shape (texts, dimension), each row of length 1."""
 
+Pieces = NDArray[np.int64]
+
 DIMENSION = 384
 MOST_PIECES = 256
 """Word pieces of a text that are read: what the model was trained with."""
 
 _SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _BATCH = 32
+MOST_KNOWN = 4_096
+"""Single texts whose vectors a process remembers, 1.5 KB each."""
 
 
 class ModelMissing(RuntimeError):
@@ -60,9 +65,12 @@ class MiniLM:
         self._lock = Lock()
         self._owner = 0
         self._loaded: tuple[onnxruntime.InferenceSession, Tokenizer] | None = None
+        self._known: OrderedDict[bytes, Vectors] = OrderedDict()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row for each text. Raises ModelMissing."""
+        if len(texts) == 1:
+            return self._one(texts[0])
         session, tokenizer = self._load()
         encoded = tokenizer.encode_batch(list(texts))
         order = np.argsort([len(text.ids) for text in encoded])
@@ -70,6 +78,23 @@ class MiniLM:
         for batch in _batches(order):
             vectors[batch] = _run(session, [encoded[position].ids for position in batch])
         return vectors
+
+    def _one(self, text: str) -> Vectors:
+        """A question is often asked again: in another scope, after an answer has expired."""
+        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        with self._lock:
+            known = self._known.get(digest)
+            if known is not None:
+                self._known.move_to_end(digest)
+                return known.copy()
+        session, tokenizer = self._load()
+        ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
+        vector = _normalised(_states(session, ids, np.ones_like(ids)).sum(axis=1))
+        with self._lock:
+            self._known[digest] = vector
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return vector.copy()
 
     def _load(self) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
         with self._lock:
@@ -106,11 +131,14 @@ def _run(session: onnxruntime.InferenceSession, pieces: Sequence[Sequence[int]])
     for row, text in enumerate(pieces):
         ids[row, : len(text)] = text
         mask[row, : len(text)] = 1
-    states: Any = session.run(
-        None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-    )[0]
-    summed = (states * mask[..., None]).sum(axis=1)
+    summed = (_states(session, ids, mask) * mask[..., None]).sum(axis=1)
     return _normalised(summed.astype(np.float32))
+
+
+def _states(session: onnxruntime.InferenceSession, ids: Pieces, mask: Pieces) -> Any:
+    """The last hidden states, float32 of shape (texts, pieces, dimension)."""
+    feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    return session.run(None, feed)[0]
 
 
 def _normalised(vectors: Vectors) -> Vectors:

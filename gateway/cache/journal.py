@@ -35,8 +35,8 @@ HEAD = 6
 
 _WIDTH = 3
 _PAGE = 500
-_PATIENT_ROWS = 2_000
-"""Loaded while the caller waits; a larger scope is loaded beside it."""
+_PATIENT_ROWS = _PAGE
+"""Loaded while the caller waits, in one more trip; a larger scope is loaded beside it."""
 
 _MOST_SCOPES = 10_000
 _STALE_FEWEST = 64
@@ -81,7 +81,8 @@ class Journal:
         """The nearest entries that this process knows of."""
         with self._lock:
             followed = self._followed.get(asked)
-            return followed.block.nearest(vector) if followed else []
+            rows = followed.block.snapshot() if followed else None
+        return rows.nearest(vector) if rows else []
 
     def forget(self, asked: Asked, entry: str) -> None:
         """Take out an entry that Redis does not know any more."""

@@ -31,6 +31,10 @@ _ALWAYS = frozenset("+<>=≤≥≠^*#±×÷√")
 _LIKELY = frozenset("-/%")
 """Signs only beside what is operated on: "well-known", "and/or" and "5%" are words."""
 
+_PROSE = re.compile(r"[A-Za-z0-9 .,:?']*")
+_NOT_PROSE = re.compile(r"(?!I\b)[A-Z]|\dp|\d per")
+"""Without a capital inside there are no two casings, and a percentage is one."""
+
 _MARKED = re.compile(r"[£$€]\s?\d[\d.,]*\d|[£$€]\s?\d|\d[\d.,]*\s?(?:%|per\s?cent\b)")
 _INNER = re.compile(r"(?<![.!?:\n]\s)(?<!^)(?<![\w'-])([^\W\d_]\w*)")
 
@@ -44,6 +48,9 @@ class Formal:
     """Percentages and amounts, as "%5": said otherwise ("five per cent") they are not here."""
 
 
+_NOTHING = Formal()
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: str
@@ -54,6 +61,8 @@ class _Token:
 
 def formal(text: str) -> Formal:
     """What must stand in both of two texts."""
+    if text.isascii() and _PROSE.fullmatch(text) and not _NOT_PROSE.search(text, 1):
+        return _NOTHING
     quoted = tuple("".join(found[1::2]) for found in _QUOTED.findall(text))
     rest = _QUOTED.sub(" ` ", text)
     straight = unicodedata.normalize("NFKC", _superscripts(rest)).translate(_STRAIGHT)

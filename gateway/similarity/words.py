@@ -15,6 +15,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from gateway.similarity.lexicon import (
     CALENDAR,
@@ -63,6 +64,11 @@ _CONTRACTIONS = (
     (re.compile(r"\b(i|you|he|she|we|they)'d\b"), r"\1 would"),
     (re.compile(r"\bid (?=like|love|prefer)"), "i would "),
 )
+_CONTRACTED = re.compile(
+    r"'|\b(?:can(?:no)?t|wont|\w+nt|(?:what|where|when|who|how|that|there|it|here)s|im|id)\b"
+)
+"""In every text that one of them changes."""
+
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 _TOKEN = re.compile(
     r"""(?P<code>`[^`]+`|\b\w+\(\)|\b\w+(?:_\w+)+\b|\b\w+::\w+\b|(?<!\w)--?[a-z][\w-]+\b
@@ -88,11 +94,13 @@ _LONG_ADVERB = 6
 def fold(text: str) -> str:
     """`text` in NFKC, lower case, with straight quotes and written-out contractions."""
     folded = unicodedata.normalize("NFKC", text[:LONGEST]).translate(_APOSTROPHES).casefold()
-    for pattern, full in _CONTRACTIONS:
-        folded = pattern.sub(full, folded)
+    if _CONTRACTED.search(folded):
+        for pattern, full in _CONTRACTIONS:
+            folded = pattern.sub(full, folded)
     return folded
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """`word` without its inflection: light, and the same for British and American spelling."""
     word = word.removesuffix("'s").replace("'", "").replace("colour", "color")
