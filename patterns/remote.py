@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -14,7 +15,11 @@ from patterns.errors import NotFound, Unreachable, wrong
 TIMEOUT_S = 10.0
 """For the whole answer."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_REFUSED = (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY)
+_STATUS: Mapping[int, str] = {
+    httpx.codes.UNAUTHORIZED: "it does not know ANSF_PATTERN_TOKEN",
+    httpx.codes.FORBIDDEN: "ANSF_PATTERN_TOKEN lacks the scope patterns:read there",
+}
+_UNDERSTOOD = (httpx.codes.OK, httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY)
 
 
 def post(url: str, body: dict[str, Any], host: str) -> dict[str, Any]:
@@ -22,12 +27,7 @@ def post(url: str, body: dict[str, Any], host: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {settings.ANSF['PATTERN_TOKEN']}"}
     try:
         with httpx.stream("POST", url, json=body, headers=headers, timeout=TIMEOUT_S) as answer:
-            raw = _read(answer)
-        if answer.status_code not in _REFUSED:
-            answer.raise_for_status()
-        told = json.loads(raw)
-        if not isinstance(told, dict):
-            raise ValueError("no object")  # noqa: TRY301, TRY004 - told below
+            told = _object(answer.status_code, _read(answer))
     except (httpx.HTTPError, ValueError, RecursionError) as error:
         raise Unreachable(f"{host} does not answer the question: {error}") from error
     detail = f"{host}: {told.get('detail')}"
@@ -36,6 +36,16 @@ def post(url: str, body: dict[str, Any], host: str) -> dict[str, Any]:
             raise NotFound(detail)
         case httpx.codes.UNPROCESSABLE_ENTITY:
             raise wrong("", detail)
+    return told
+
+
+def _object(status: int, raw: bytes) -> dict[str, Any]:
+    """What was found, or refused. Raises ValueError for all else."""
+    if status not in _UNDERSTOOD:
+        raise ValueError(_STATUS.get(status, f"status {status}"))
+    told = json.loads(raw)
+    if not isinstance(told, dict):
+        raise ValueError("no object")  # noqa: TRY004 - one kind of mistake for all
     return told
 
 
