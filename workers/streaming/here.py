@@ -14,6 +14,9 @@ from workers.streaming.sources import Batch, Chunk
 from workers.streaming.watching import Turn, Watchers
 from workers.streaming.windows import Found, Judge
 
+WARM = 32
+"""Windows that are judged before the first sample comes."""
+
 
 @dataclass(slots=True)
 class Judged:
@@ -96,6 +99,7 @@ class Here:
         wave = np.sin(np.arange(self.plan.length) * 0.7)
         if self.plan.stages:
             self.judge.judge([wave])
+            self._judge([wave] * WARM, 0.0)  # tells what a window costs
         for watched in self.watchers.watched:
             watched.monitor().update(dict.fromkeys(watched.names or ("",), wave))
 

@@ -164,9 +164,9 @@ class Command(console.Command):
     ) -> Path:  # fmt: skip
         if options["local"]:
             here = Here(plan, Judge(plan, namespace), watched)
-            here.warm()
             if options["drop"]:
                 here.shedder = Shedder(options["latency_ms"] / 1000)
+            here.warm()
             return here
         tenant, definition = self.tenant(options), options["definition"]
         try:
