@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from patterns.recurrence import Match
 
 WIDTH, LEFT = 860.0, 70.0
 RIGHT = WIDTH - 8.0
+ROWS, SHOWN = 100, 200
+"""Of the table, and characters of metadata in it."""
 LANES = 12
 """Patterns with a lane of their own; the most frequent ones."""
 _TOP, _BOTTOM, _LANE = 10.0, 190.0, 18.0
@@ -26,13 +29,20 @@ def write(path: Path, match: Match, title: str) -> None:
         "patterns/match.html",
         {
             "version": __version__, "title": title, "match": match, "picture": of(match, title),
-            "rows": match.counts.most_common(100),
+            "rows": list(_rows(match)),
             "patterns": len(match.counts), "recurrences": len(match.recurrences),
         },
     )  # fmt: skip
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(path)
+
+
+def _rows(match: Match) -> Iterator[tuple[int, int, str]]:
+    """Pattern, recurrences, and what is known about it."""
+    notes = {window.pattern: window.metadata for window in match.recurrences}
+    for pattern, count in match.counts.most_common(ROWS):
+        yield pattern, count, json.dumps(notes[pattern], ensure_ascii=False)[:SHOWN]
 
 
 def of(match: Match, title: str) -> SafeString:
@@ -48,7 +58,7 @@ def of(match: Match, title: str) -> SafeString:
 def _curve(match: Match) -> Iterator[SafeString]:
     low, high = float(match.outline.min()), float(match.outline.max())
     y = Scale(low, high, _BOTTOM, _TOP)
-    for value in y.ticks(4):
+    for value in y.ticks(5):
         yield svg.line((LEFT, y(value)), (RIGHT, y(value)), "grid")
         yield svg.text(LEFT - 7, y(value) + 4, svg.number(value), "tick", "end")
     x = Scale(0, max(1, len(match.outline) - 1), LEFT, RIGHT)

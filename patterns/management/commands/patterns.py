@@ -147,7 +147,8 @@ class Command(console.Command):
         if self.screen.as_json:
             self.screen.json(told)
         else:
-            self.screen.fields({**told, **told.pop("index")})
+            index = told.pop("index")
+            self.screen.fields({**told, **index})
 
     # --- in and out
     def take_in(self, options: dict[str, Any]) -> None:
