@@ -12,7 +12,7 @@ import pytest
 from kernels import attractor
 from workers.context import Cancelled, Context, Entered, GiveUp
 from workers.handlers import SCHEMAS
-from workers.handlers.attractor import MAX_SAMPLES, MEASURES, analyze_each, measure_each
+from workers.handlers.attractor import MAX_SAMPLES, MAX_VALUES, MEASURES, analyze_each, measure_each
 from workers.journal import Journal
 
 SINE = [math.sin(0.1 * number) for number in range(600)]
@@ -80,6 +80,43 @@ def test_what_is_infinite_is_null():
 def test_a_batch_that_cannot_be_cut_is_not_tried_again(arguments, reason):
     with pytest.raises(GiveUp, match=reason):
         analyze_each(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("measures", "windows"),
+    [
+        ({"delay_embed": {"dimension": 100, "lag": 1}}, [SINE] * 10),
+        ({"surrogates": {"count": 1000}}, [SINE]),
+        ({"surrogates": {}}, [[0.0] * 3000] * 10),
+        (
+            {"average_mutual_information": {"maximum": 599, "bins": 2}},
+            [SINE] * (MAX_VALUES // 600 + 1),
+        ),
+    ],
+)
+def test_an_answer_that_no_message_could_hold_is_not_computed(measures, windows):
+    with pytest.raises(GiveUp, match="more than 500000 numbers"):
+        measure_each(measures, windows=windows)
+
+
+def test_what_would_take_too_long_is_said_of_its_window():
+    measures = {"zero_one_chaos": {"frequencies": 10**7}}
+
+    answer = measure_each(measures, windows=[SINE])
+
+    assert "at most 1000" in answer["figures"][0]["error"]
+
+
+def test_a_task_is_stopped_between_measures_too(tmp_path):
+    flag = tmp_path / "cancelled"
+
+    class Stopping(Journal):
+        def report(self, done, note):
+            flag.touch()
+
+    context = a_context(cancel_flag=str(flag), journal=Stopping(None))
+    with Entered(context), pytest.raises(Cancelled):
+        measure_each({"dfa": {}}, windows=[SINE])
 
 
 def test_a_task_stops_when_cancelled_and_before_its_time_limit(tmp_path):

@@ -2,7 +2,8 @@
 
 Windows are a list of series, or one long series cut into equal windows. Between windows each
 handler looks whether it was cancelled, says how far it is, and stops before its time limit would
-kill it. A window that cannot be measured gets its reason instead of figures; the others stand.
+kill it, between measures too. A window that cannot be measured gets its reason instead of figures;
+the others stand.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from workers.context import GiveUp, current_or_none
 MAX_WINDOWS = 10_000
 MAX_SAMPLES = 1_000_000
 """Of all windows together."""
+
+MAX_VALUES = 500_000
+"""Numbers in one answer: about 10 MB of JSON."""
 
 RESERVE_SECONDS = 1.0
 """Left of the time limit when a task gives up, to say so."""
@@ -53,6 +57,9 @@ MEASURES: dict[str, Callable[..., Any]] = {
         "zero_one_chaos",
     )
 }
+_LARGE = {"delay_embed": ("dimension", 1), "surrogates": ("count", 19)}
+"""The option that says how many numbers each sample is answered with, and its usual value."""
+
 SCHEMAS: dict[str, dict[str, Any]] = {
     "attractor.analyze_each": {
         "type": "object",
@@ -112,11 +119,50 @@ def measure_each(
     unknown = sorted(set(measures) - set(MEASURES))
     if unknown:
         raise GiveUp(f"no measure {unknown[0]!r}; choose from {', '.join(sorted(MEASURES))}")
+    cut = _cut(windows, series, length, step)
+    _check_answer(_foreseen(measures, sum(map(len, cut))))
+    answered = 0
 
     def measure(window: list[float]) -> dict[str, Any]:
-        return {name: as_json(MEASURES[name](window, **ask)) for name, ask in measures.items()}
+        nonlocal answered
+        figures = {}
+        for name, ask in measures.items():
+            _check_time()
+            found = MEASURES[name](window, **ask)
+            answered += _numbers(found)
+            _check_answer(answered)
+            figures[name] = as_json(found)
+        return figures
 
-    return {"figures": list(_each(_cut(windows, series, length, step), measure))}
+    return {"figures": list(_each(cut, measure))}
+
+
+def _foreseen(measures: dict[str, dict[str, Any]], samples: int) -> int:
+    """At least so many numbers are asked for."""
+    chosen = [measures[name].get(*_LARGE[name]) for name in measures if name in _LARGE]
+    return sum(count * samples for count in chosen if isinstance(count, int))
+
+
+def _numbers(found: Any) -> int:
+    """How many there are in what a kernel returned."""
+    if is_dataclass(found):
+        return sum(_numbers(getattr(found, field.name)) for field in fields(found))
+    return int(np.size(found)) if isinstance(found, np.ndarray | list | tuple) else 1
+
+
+def _check_answer(numbers: int) -> None:
+    if numbers > MAX_VALUES:
+        raise GiveUp(
+            f"the answer would hold more than {MAX_VALUES} numbers: split the task, or ask for less"
+        )
+
+
+def _check_time() -> None:
+    context = current_or_none()
+    if context is not None:
+        context.check_cancelled()
+        if context.seconds_left < RESERVE_SECONDS:
+            raise GiveUp("the time limit came within a window; split the task or raise the limit")
 
 
 def _each(
