@@ -40,6 +40,12 @@ class Collection:
         """One of them, shape (channels, samples), on its own."""
         return self.flat[:, self.offsets[index] : self.offsets[index + 1]].copy()
 
+    def part(self, start: int, stop: int) -> Collection:
+        """Those from `start` to before `stop`."""
+        offsets = self.offsets[start : stop + 1]
+        flat = np.ascontiguousarray(self.flat[:, offsets[0] : offsets[-1]])
+        return Collection(flat, offsets - offsets[0])
+
     def points(self, index: int) -> Floats:
         """One of them as a caller would pass it: (samples,), or (samples, channels)."""
         part = self.series(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import jsonschema
 import numpy as np
@@ -80,6 +81,35 @@ def test_a_cancelled_task_stops_between_queries_and_had_said_how_far_it_was(tmp_
         elastic.nearest_each(WALKS[:4], WALKS)
 
     assert said == [(0.0, "0 of 4 queries")]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: elastic.nearest_each(WALKS[:4], WALKS),
+        lambda: elastic.pairwise(WALKS),
+        lambda: elastic.subsequence(WALKS[:2], WALKS[3]),
+        lambda: elastic.embed_each(WALKS),
+    ],
+)
+def test_a_task_gives_up_before_its_time_limit_would_kill_it(call):
+    late = Context(None, 1, 1, None, time.monotonic(), Journal(None))
+
+    with Entered(late), pytest.raises(GiveUp, match="time limit"):
+        call()
+
+
+def test_parts_of_a_search_give_what_the_whole_gives(monkeypatch):
+    points = [[[v, -v, 2 * v] for v in walk] for walk in WALKS]
+    calls = [
+        lambda: elastic.nearest_each(WALKS[:3], WALKS[::-1], window=4, k=5),
+        lambda: elastic.nearest_each(points[:3], points[::-1], k=5),
+        lambda: elastic.pairwise(WALKS[:3], WALKS[2:], window=4),
+    ]
+    whole = [call() for call in calls]
+    monkeypatch.setattr(elastic, "PART_CELLS", 5 * 40 * 9)
+
+    assert [call() for call in calls] == whole
 
 
 LONG = [0.0] * 2000

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import jsonschema
 import pytest
 
-from workers.context import Context, Entered, GiveUp
-from workers.handlers import SCHEMAS
+from workers.context import Cancelled, Context, Entered, GiveUp
+from workers.handlers import SCHEMAS, elastic
 from workers.handlers.series import MAX_CANDIDATES, analyze, embed, nearest
 from workers.journal import Journal
 
@@ -41,6 +42,22 @@ def test_the_nearest_is_the_same_series_and_the_log_says_how_many_were_compared(
     assert "3 candidates" in context.journal.text
 
 
+def test_a_search_is_done_in_parts_and_stops_when_told_to(monkeypatch, tmp_path):
+    candidates = [SINE[start : start + 50] for start in range(0, 300, 7)]
+    whole = nearest(SINE[100:150], candidates, window=5, k=4)
+    monkeypatch.setattr(elastic, "PART_CELLS", 6 * 50 * 11)
+
+    assert nearest(SINE[100:150], candidates, window=5, k=4) == whole
+    flag = tmp_path / "cancelled"
+    flag.touch()
+    told = Context(None, 1, 1, None, math.inf, Journal(None), cancel_flag=str(flag))
+    with Entered(told), pytest.raises(Cancelled):
+        nearest(SINE[100:150], candidates, window=5)
+    late = Context(None, 1, 1, None, time.monotonic(), Journal(None))
+    with Entered(late), pytest.raises(GiveUp, match="time limit"):
+        nearest(SINE[100:150], candidates, window=5)
+
+
 @pytest.mark.parametrize(
     ("handler", "arguments"),
     [
@@ -51,6 +68,7 @@ def test_the_nearest_is_the_same_series_and_the_log_says_how_many_were_compared(
         (nearest, {"query": SINE[:10], "candidates": []}),
         (nearest, {"query": [], "candidates": [SINE[:10]]}),
         (nearest, {"query": SINE[:10], "candidates": [[1.0]] * (MAX_CANDIDATES + 1)}),
+        (nearest, {"query": [0.0] * 10_000, "candidates": [[0.0] * 10_000] * 1100}),
     ],
 )
 def test_a_series_that_cannot_be_used_is_not_tried_again(handler, arguments):

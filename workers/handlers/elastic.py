@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 from celery import shared_task
 
 from kernels import dtw, embedding
+from kernels.series import Floats
 from workers.context import GiveUp, current_or_none
 
 Series = list[float]
@@ -22,6 +23,12 @@ P = ParamSpec("P")
 MAX_SERIES = 10_000
 MAX_CELLS = 100_000_000_000
 """Of all alignments of a task, as if none were abandoned: about a minute."""
+
+PART_CELLS = 2_000_000_000
+"""Of the alignments between two looks at the cancel flag: about a second."""
+
+RESERVE_SECONDS = 1.0
+"""Left of the time limit when a task gives up, to say so."""
 
 MAX_MATRIX = 250_000
 """Distances in one answer: 5 MB of JSON."""
@@ -92,14 +99,9 @@ def nearest_each(
     _check_count(queries, "queries")
     _check_count(candidates, "candidates")
     others, asked = dtw.collect(candidates), dtw.collect(queries, "queries")
-    _check_work(asked, others, window)
-    neighbours = []
-    for index in _steps(len(asked), "queries"):
-        found = dtw.nearest(asked.points(index), others, window, k)
-        neighbours.append(
-            {"indices": found.indices.tolist(), "distances": found.distances.tolist()}
-        )
-    return {"neighbours": neighbours}
+    check_work(asked, others, window)
+    steps = _steps(len(asked), "queries")
+    return {"neighbours": [closest(asked.points(index), others, window, k) for index in steps]}
 
 
 @shared_task(name="dtw.pairwise")
@@ -115,11 +117,12 @@ def pairwise(
         raise GiveUp(
             f"{len(rows)} times {len(columns)} distances are more than {MAX_MATRIX}: split the task"
         )
-    _check_work(rows, columns, window)
-    distances = [
-        dtw.pairwise([rows.points(index)], window, columns)[0].tolist()
-        for index in _steps(len(rows), "rows")
-    ]
+    check_work(rows, columns, window)
+    distances: list[list[float]] = [[] for _ in range(len(rows))]
+    for index in _steps(len(rows), "rows"):
+        row = rows.points(index)
+        for _, part in _parts(row, columns, window):
+            distances[index] += dtw.pairwise([row], window, part)[0].tolist()
     return {"distances": distances}
 
 
@@ -129,7 +132,7 @@ def subsequence(queries: list[Series], series: Series, k: int = 1) -> dict[str, 
     """For each query the k best places in one long series where it occurs."""
     _check_count(queries, "queries")
     asked, long = dtw.collect(queries, "queries"), dtw.collect([series], "series")
-    _check_work(asked, long, None)
+    check_work(asked, long, None)
     matches = [
         [match._asdict() for match in dtw.subsequence(asked.points(index), series, k)]
         for index in _steps(len(asked), "queries")
@@ -169,10 +172,22 @@ def _check_count(series: Sequence[object], name: str) -> None:
         raise GiveUp(f"{len(series)} {name} are more than {MAX_SERIES}: split the task")
 
 
-def _check_work(asked: dtw.Collection, others: dtw.Collection, window: int | None) -> None:
-    longest = max(asked.longest, others.longest)
-    band = longest if window is None else 2 * window + 1 + abs(asked.longest - others.longest)
-    cells = asked.flat.shape[1] * len(others) * min(longest, band)
+def closest(
+    query: Floats, others: dtw.Collection, window: int | None, k: int
+) -> dict[str, list[Any]]:
+    """The k nearest, best first; between parts of a large search it looks around."""
+    found: list[tuple[float, int]] = []
+    for start, part in _parts(query, others, window):
+        near = dtw.nearest(query, part, window, k)
+        found += zip(near.distances.tolist(), (near.indices + start).tolist(), strict=True)
+    best = sorted(found)[:k]
+    return {"indices": [index for _, index in best], "distances": [far for far, _ in best]}
+
+
+def check_work(asked: dtw.Collection, others: dtw.Collection, window: int | None) -> None:
+    """Raises GiveUp when all alignments together would take more than about a minute."""
+    band = _band(asked.longest, others.longest, window)
+    cells = asked.flat.shape[1] * len(others) * band
     if cells > MAX_CELLS:
         raise GiveUp(
             f"{len(asked)} times {len(others)} alignments are about {cells:.1e} cells, more than "
@@ -180,12 +195,40 @@ def _check_work(asked: dtw.Collection, others: dtw.Collection, window: int | Non
         )
 
 
+def _band(first: int, second: int, window: int | None) -> int:
+    """At most so many cells for each sample of the first."""
+    longest = max(first, second)
+    return longest if window is None else min(longest, 2 * window + 1 + abs(first - second))
+
+
+def _parts(
+    query: Floats, others: dtw.Collection, window: int | None
+) -> Iterator[tuple[int, dtw.Collection]]:
+    """The others in parts that take about a second each, with the number of their first."""
+    together = max(1, PART_CELLS // (len(query) * _band(len(query), others.longest, window)))
+    if together >= len(others):
+        yield 0, others
+        return
+    for start in range(0, len(others), together):
+        _look_around()
+        yield start, others.part(start, min(start + together, len(others)))
+
+
+def _look_around() -> None:
+    """A cancelled task stops, and one whose time is over gives up."""
+    context = current_or_none()
+    if context is not None:
+        context.check_cancelled()
+        if context.seconds_left < RESERVE_SECONDS:
+            raise GiveUp("the time limit came: split the task, or pass a smaller window")
+
+
 def _steps(total: int, what: str) -> Iterator[int]:
-    """0 to total - 1; between them a cancelled task stops, and others say how far they are."""
+    """0 to total - 1; between them a task looks around, and says how far it is."""
     context = current_or_none()
     for index in range(total):
+        _look_around()
         if context is not None:
-            context.check_cancelled()
             context.progress(index / total, f"{index} of {total} {what}")
         yield index
 

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from kernels import attractor, dtw, embedding
 from workers.context import GiveUp, current_or_none
+from workers.handlers.elastic import check_work, closest
 
 MAX_SAMPLES = 1_000_000
 MAX_CANDIDATES = 10_000
@@ -74,13 +75,15 @@ def nearest(
     if len(candidates) > MAX_CANDIDATES:
         raise GiveUp(f"{len(candidates)} candidates are more than {MAX_CANDIDATES}: split the task")
     try:
-        found = dtw.nearest(query, candidates, window, k)
+        others, asked = dtw.collect(candidates), dtw.collect([query], "query")
+        check_work(asked, others, window)
+        found = closest(asked.points(0), others, window, k)
     except ValueError as error:
         raise GiveUp(str(error)) from error
     context = current_or_none()
     if context is not None:
-        context.log(f"{len(candidates)} candidates, nearest at {found.distances[0]:.4g}")
-    return {"indices": found.indices.tolist(), "distances": found.distances.tolist()}
+        context.log(f"{len(candidates)} candidates, nearest at {found['distances'][0]:.4g}")
+    return found
 
 
 @shared_task(name="features.embed")
