@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 
 import pytest
 
 from coordination.models import Status, Task
 from tests.workers.streams import FORMULA, Arrivals, judged, ndjson, wave
+from workers.context import Cancelled, Context, Entered, GiveUp
 from workers.handlers.stream import window_batch
+from workers.journal import Journal
 from workers.streaming import afar
 from workers.streaming.here import Here
 from workers.streaming.plan import Plan, Watched
@@ -54,6 +58,24 @@ def test_tasks_and_this_process_give_the_same_verdicts(known, bind, envelope, mo
     assert {line.get("verdict") for line in here} >= {"anomaly", "violated", "holds", "ok"}
     assert over_tasks[-1]["dropped"] == {}
     assert Task.objects.filter(status=Status.SUCCEEDED).count() > 1
+
+
+def test_a_task_looks_around_between_the_chunks_that_formulas_are_held_against(tmp_path):
+    plan = Plan(formulas=(FORMULA, " <-> ".join(["value > 5"] * 50)))
+    chunk = {"signals": {"value": [1.0, 9.0]}, "starts": [], "fresh": 2, "first": 0, "window": ""}
+    flag = tmp_path / "cancelled"
+
+    class Stopping(Journal):
+        def report(self, done, note):
+            flag.touch()
+
+    assert len(window_batch(plan.as_dict(), [chunk])["formulas"][0]) == 2
+    told = Context(None, 1, 1, None, math.inf, Stopping(None), cancel_flag=str(flag))
+    with Entered(told), pytest.raises(Cancelled):
+        window_batch(plan.as_dict(), [chunk, chunk])
+    late = Context(None, 1, 1, None, time.monotonic(), Journal(None))
+    with Entered(late), pytest.raises(GiveUp, match="after 0 of 2 windows and chunks"):
+        window_batch(plan.as_dict(), [chunk, chunk])
 
 
 def test_a_batch_that_no_task_could_carry_becomes_several(bind, envelope, monkeypatch, tenant):

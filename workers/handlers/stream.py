@@ -59,7 +59,10 @@ def window_batch(plan: dict[str, Any], chunks: list[dict[str, Any]]) -> dict[str
         if asked.namespace:
             namespace = namespaces.named(tenant_of_task(), asked.namespace)
         found = list(_judged(Judge(asked, namespace), taken))
-        formulas = [formula_values(watched, chunk) for chunk in taken]
+        formulas = []
+        for done, chunk in enumerate(taken, len(found)):
+            _look_around(done, len(found) + len(taken))
+            formulas.append(formula_values(watched, chunk))
     except (KeyError, TypeError, ValueError, PatternError) as error:
         raise GiveUp(str(error)) from error
     return {
@@ -99,11 +102,17 @@ def _judged(judge: Judge, chunks: Sequence[Chunk]) -> Iterator[Found]:
     windows: list[Floats] = [window for chunk in chunks for window in chunk.cut(length)]
     if any(window.size != length for window in windows):
         raise GiveUp(f"a window reaches beyond its samples: {length} are needed")
-    context = current_or_none()
     for start in range(0, len(windows), TOGETHER):
-        if context is not None:
-            context.check_cancelled()
-            context.progress(start / len(windows), f"{start} of {len(windows)} windows")
-            if context.seconds_left < RESERVE_SECONDS:
-                raise GiveUp(f"the time limit came after {start} of {len(windows)} windows")
+        _look_around(start, len(windows) + len(chunks))
         yield from judge.judge(windows[start : start + TOGETHER])
+
+
+def _look_around(done: int, total: int) -> None:
+    """Between windows, then between chunks that are held against the formulas."""
+    context = current_or_none()
+    if context is None:
+        return
+    context.check_cancelled()
+    context.progress(done / total, f"{done} of {total} windows and chunks")
+    if context.seconds_left < RESERVE_SECONDS:
+        raise GiveUp(f"the time limit came after {done} of {total} windows and chunks: split it")
