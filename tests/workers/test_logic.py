@@ -58,6 +58,15 @@ def test_one_bad_trace_gets_its_reason_and_the_others_stand():
     assert "list of steps" in values[3]["error"]
 
 
+def test_a_long_conjunction_and_a_long_sum_do_not_spoil_a_batch():
+    formulas = [" & ".join(["p"] + ["x < 5"] * 300), " + ".join(["x"] * 90) + " < 1000"]
+
+    first, second = said(logic.check_each(formulas, TRACES))["checks"]
+
+    assert [check["satisfied"] for check in first] == [True, True]
+    assert second[1]["robustness"] == 910.0
+
+
 def test_forecasts_and_their_comparison():
     series = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0] * 3, [1.0]]
 
@@ -89,6 +98,8 @@ def test_packed_trees_judge_rows_with_gaps():
         (lambda: logic.verdict_each(["p"], [{}] * 10_001), "10001 items"),
         (lambda: logic.robustness_each("p", [{"p": [0] * 500_001}]), "500001 samples"),
         (lambda: logic.forecast_each([[1.0, 2, 3, 4]] * 10, 50_000), "split the task"),
+        (lambda: logic.compare_each([[1.0] * 50_000] * 20, 10_000, folds=3), "fewer folds"),
+        (lambda: logic.check_each([" xor ".join("p" * 70)], TRACES), "nested too deeply"),
         (lambda: logic.predict({}, [[1.0]]), "as_dict"),
         (lambda: logic.predict({}, [[1.0]] * 100_001), "100001 rows"),
     ],

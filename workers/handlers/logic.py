@@ -158,6 +158,11 @@ def compare_each(
 ) -> dict[str, Any]:
     """For each series the methods' accuracy on its own past, the best first."""
     _check_size(series, MAX_SAMPLES)
+    if folds * horizon * len(series) > MAX_VALUES:
+        raise GiveUp(
+            f"{folds} stretches of {horizon} values of {len(series)} series are more than "
+            f"{MAX_VALUES}: split the task, or take fewer folds"
+        )
 
     def compared(one: list[float]) -> list[dict[str, Any]]:
         found = forecast.compare(one, horizon, period, folds, season)
