@@ -214,7 +214,7 @@ def _simulated(
     for at in range(0, steps, TOGETHER):
         part = min(TOGETHER, steps - at)
         noise = random.normal(size=(paths, part)) * deviation
-        spread = _project(states, past + at, noise, shares, True)  # noqa: FBT003
+        spread = _project(states, past + at, noise, shares, True)
         bounds[:, at : at + part] = np.quantile(spread, [tail, 1 - tail], axis=0)
     return bounds
 

@@ -197,9 +197,7 @@ def from_bytes(data: bytes) -> Trees:
             arrays = Arrays.of({name: archive[name] for name in archive.files if name != "head"})
     except _DAMAGED as error:
         raise ValueError(f"these bytes are no packed ensemble ({error})") from None
-    if not isinstance(head, dict):
-        raise ValueError("these bytes are no packed ensemble: its description is damaged")
-    return _from_parts(head, arrays)
+    return _from_parts(head if isinstance(head, dict) else {}, arrays)
 
 
 def _check_size(size: int) -> None:

@@ -115,7 +115,7 @@ def test_a_few_references_give_an_exponent_with_a_wide_interval(few):
 def test_what_is_missing_is_blamed_and_not_the_radius():
     series = systems.henon(600)
 
-    with pytest.raises(ValueError, match="references is 30; an exponent .* at least 64"):
+    with pytest.raises(ValueError, match=r"references is 30; an exponent .* at least 64"):
         lyapunov_kantz(series, references=30)
     assert "64 are needed" in lyapunov_kantz(series, references=64, radius=1e-3).problem
     rounded = lyapunov_rosenstein(np.round(series, 1), references=16)
