@@ -184,15 +184,15 @@ def _differing(
 
 
 @jit
-def _apart(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> int:
-    total = 0
+def _apart(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> np.int64:
+    total = np.int64(0)
     for w in range(first.size):
         total += _ones(first[w] ^ second[w])
     return total
 
 
 @jit
-def _ones(x: np.uint64) -> int:
+def _ones(x: np.uint64) -> np.int64:
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
