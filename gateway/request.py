@@ -87,7 +87,7 @@ class Request:
     policy: str | None = None
     """Slug of the gateway policy; None: the tenant's default."""
     metadata: Mapping[str, Json] = field(default_factory=dict)
-    """Kept with the ledger, not sent and not part of any key."""
+    """Of the caller's own: not sent, not kept, and not part of any key."""
 
     @property
     def taken_as(self) -> TaskClass:

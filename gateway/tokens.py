@@ -7,7 +7,7 @@ digits and signs as byte-pair encoders split them; a provider's reported usage c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -90,6 +90,14 @@ def vocabulary_of(model: str) -> str | None:
         if name.startswith(beginnings):
             return encoding
     return None
+
+
+def text_of(tokens: Sequence[int], vocabulary: str) -> str:
+    """What tokens say. Raises KeyError for one that the vocabulary does not know."""
+    if any(token < 0 for token in tokens):
+        raise KeyError("a token is negative")
+    text: str = _encoding(vocabulary).decode(list(tokens))
+    return text
 
 
 def estimate(text: str) -> int:

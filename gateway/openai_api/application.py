@@ -9,44 +9,50 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError
 
-from ansf_platform.accounts import tokens
 from ansf_platform.requests import SAFE_REQUEST_ID
 from gateway import catalogue
 from gateway.embedder import MINILM
-from gateway.errors import Forbidden, GatewayError, ModelUnknown, NoModel, Unauthorised
+from gateway.errors import GatewayError, ModelUnknown, NoModel, Unauthorised
 from gateway.openai_api import bodies, reading, writing
 from gateway.openai_api.bodies import Gone, Receive, Send
-from gateway.openai_api.embedding import embeddings
+from gateway.openai_api.callers import Caller, caller_of
+from gateway.openai_api.embedding import Turns, embeddings
 from gateway.pipe import Terms, acomplete, astream
+from gateway.request import Request
 from gateway.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "/v1/"
-SCOPE = "gateway:call"
 MOST_UNDER_WAY = 1_000
 """Calls that one process has under way; more are told to come back."""
+MOST_BYTES_UNDER_WAY = 256 * 1024 * 1024
+"""Of bodies that one process is reading or has read; likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request whose sender is known."""
+    """A request that has been read."""
 
-    tenant: str
-    terms: Terms
+    request_id: str
+    caller: Callable[[], Caller]
+    """To be asked in a thread: it may look at rows. Raises Unauthorised and Forbidden."""
     path: str
-    content_type: str
-    raw: bytes
+    address: str | None
+    body: Any
+    """The JSON that was sent."""
 
-    def body(self) -> Any:
-        """The JSON that was sent. Raises Refused."""
-        return bodies.parsed(self.raw, self.content_type)
+    def terms(self, caller: Caller) -> Terms:
+        """How the caller's call is made."""
+        return Terms(request_id=self.request_id, token=caller.token, address=self.address)
 
 
+EMBEDDING = Turns()
 Handler = Callable[[Asked, Send], Awaitable[None]]
 
 
@@ -56,60 +62,89 @@ class GatewayApi:
     def __init__(self, otherwise: Any) -> None:
         self.otherwise = otherwise
         self._under_way = 0
+        self._bytes = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await self.otherwise(scope, receive, send)
             return
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        size = bodies.length_of(headers)
         self._under_way += 1
+        self._bytes += size
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, headers, receive, send)
         except Gone:
             pass
         finally:
             self._under_way -= 1
+            self._bytes -= size
 
-    async def _answer(self, scope: Any, receive: Receive, send: Send) -> None:
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        given = headers.get("x-request-id", "")
-        request_id = given if SAFE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        sender = _Sender(send, request_id)
+    async def _answer(
+        self, scope: Any, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        sender = _Sender(send, headers.get("x-request-id", ""))
         try:
-            await self._handle(scope, headers, receive, sender)
+            if self._under_way > MOST_UNDER_WAY or self._bytes > MOST_BYTES_UNDER_WAY:
+                raise NoModel("too many calls are under way: try again", retry_after=1.0)  # noqa: TRY301 - told below
+            await _handle(scope, headers, receive, sender)
         except GatewayError as error:
             await sender.fail(error)
         except Gone:
             raise
         except Exception as error:  # noqa: BLE001 - the last one that could tell the client
-            await sender.fail(_unforeseen(error, request_id))
+            await sender.fail(_unforeseen(error, sender.request_id))
 
-    async def _handle(
-        self, scope: Any, headers: Mapping[str, str], receive: Receive, send: Send
-    ) -> None:
-        raw = await bodies.read(receive)
-        if self._under_way > MOST_UNDER_WAY:
-            raise NoModel("too many calls are under way: try again", retry_after=1.0)
-        handler = _handler(scope["method"], scope["path"])
-        tenant, token = await in_thread(_caller, headers.get("authorization", ""))
-        client = scope.get("client")
-        terms = Terms(token=token, address=client[0] if client else None)
-        asked = Asked(tenant, terms, scope["path"], headers.get("content-type", ""), raw)
-        await _unless_gone(handler(asked, send), receive)
+
+async def _handle(
+    scope: Any, headers: Mapping[str, str], receive: Receive, sender: _Sender
+) -> None:
+    """Read and answer. What is large is read only of callers who may call, and parsed apart."""
+    handler = _handler(scope["method"], scope["path"])
+    caller = partial(caller_of, headers.get("authorization", ""))
+    small = bodies.length_of(headers) <= bodies.SMALL_BYTES
+    if not small:
+        known = await in_thread(caller)
+        caller = partial(_same, known)
+    raw = await bodies.read(receive)
+    kind = headers.get("content-type", "")
+    body: Any = None
+    if scope["method"] == "POST" and small:
+        try:
+            body = bodies.parsed(raw, kind)
+        except GatewayError:
+            await in_thread(caller)  # who may not call is not told what is wrong
+            raise
+    elif scope["method"] == "POST":
+        body = await in_thread(bodies.parsed, raw, kind)
+    client = scope.get("client")
+    address = client[0] if client else None
+    asked = Asked(sender.request_id, caller, scope["path"], address, body)
+    await _unless_gone(handler(asked, sender), receive)
+
+
+def _same(caller: Caller) -> Caller:
+    return caller
 
 
 class _Sender:
-    """Sends with the request's id; knows whether an answer has begun."""
+    """Sends with the request's id; knows whether an answer has begun.
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    The id is drawn here, and is the ledger's: what a client sends may come twice. It is sent back.
+    """
+
+    def __init__(self, send: Send, given: str) -> None:
         self._send = send
-        self._request_id = request_id
+        self.request_id = uuid.uuid4().hex
+        self._ids = [(b"x-request-id", self.request_id.encode())]
+        if SAFE_REQUEST_ID.fullmatch(given):
+            self._ids.append((b"x-client-request-id", given.encode()))
         self.begun = False
 
     async def __call__(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
-            fields = [*message["headers"], (b"x-request-id", self._request_id.encode())]
-            message = {**message, "headers": fields}
+            message = {**message, "headers": [*message["headers"], *self._ids]}
         await self._send(message)
 
     async def fail(self, error: GatewayError) -> None:
@@ -149,24 +184,6 @@ def _unforeseen(error: Exception, request_id: str) -> GatewayError:
     return GatewayError(f"a defect: report it with the request id {request_id}")
 
 
-# --- who asks -----------------------------------------------------------------------------
-def _caller(authorization: str) -> tuple[str, str]:
-    """Ids of tenant and token. Raises Unauthorised and Forbidden."""
-    scheme, _, secret = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        raise Unauthorised(
-            "no API key was sent: pass a token of yours with the scope gateway:call as the key"
-        )
-    token = tokens.find(secret.strip())
-    if token is None:
-        raise Unauthorised("the token is unknown, expired or revoked: create another")
-    if not token.tenant.enabled:
-        raise Forbidden(f"tenant {token.tenant.slug!r} is disabled")
-    if SCOPE not in token.scopes:
-        raise Forbidden(f"the token lacks the scope {SCOPE}: create one that has it")
-    return str(token.tenant_id), str(token.pk)
-
-
 # --- what is asked ------------------------------------------------------------------------
 def _handler(method: str, path: str) -> Handler:
     known = path.removeprefix(PREFIX)
@@ -191,16 +208,18 @@ class _WrongMethod(GatewayError):
 
 
 async def _chat(asked: Asked, send: Send) -> None:
-    body = asked.body()
-    request = reading.request_of(body, asked.tenant)
+    def asking() -> tuple[Request, Terms]:
+        caller = asked.caller()
+        return reading.request_of(asked.body, caller.tenant), asked.terms(caller)
+
     created = int(time.time())
-    if request.stream:
-        usage = reading.wants_usage(body)
-        async with contextlib.aclosing(astream(request, asked.terms)) as chunks:
-            await _stream(send, chunks, asked.terms.request_id, created, usage=usage)
+    if isinstance(asked.body, dict) and asked.body.get("stream") is True:
+        usage = reading.wants_usage(asked.body)
+        async with contextlib.aclosing(astream(asking)) as chunks:
+            await _stream(send, chunks, asked.request_id, created, usage=usage)
         return
-    answer = await acomplete(request, asked.terms)
-    document = writing.completion(answer, asked.terms.request_id, created)
+    answer = await acomplete(asking)
+    document = writing.completion(answer, asked.request_id, created)
     await bodies.answer(send, 200, writing.headers(answer), writing.encoded(document))
 
 
@@ -220,12 +239,17 @@ async def _stream(send: Send, chunks: Any, request_id: str, created: int, *, usa
 
 
 async def _embeddings(asked: Asked, send: Send) -> None:
-    document = await in_thread(embeddings, asked.body(), asked.tenant, asked.terms)
+    def made() -> dict[str, Any]:
+        caller = asked.caller()
+        return embeddings(asked.body, caller.tenant, asked.terms(caller))
+
+    async with EMBEDDING.turn():
+        document = await in_thread(made)
     await bodies.answer(send, 200, {}, writing.encoded(document))
 
 
 async def _models(asked: Asked, send: Send) -> None:
-    listed = await in_thread(_listed, int(asked.tenant))
+    listed = await in_thread(lambda: _listed(int(asked.caller().tenant)))
     name = asked.path.removeprefix(f"{PREFIX}models").strip("/")
     if not name:
         document: Mapping[str, Any] = {"object": "list", "data": list(listed.values())}

@@ -16,6 +16,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of a request: a prompt of two million tokens."""
+SMALL_BYTES = 64 * 1024
+"""Read before anybody knows who sends it, and parsed where it is read."""
 DISCARDED = 8 * MOST_BYTES
 """Bytes read on, at most, so that a client that still sends sees its answer."""
 PATIENCE_S = 60.0
@@ -46,6 +48,14 @@ async def read(receive: Receive) -> bytes:
     if total > MOST_BYTES:
         raise TooLarge(f"the body is larger than {MOST_BYTES} bytes: shorten the prompt")
     return bytes(body)
+
+
+def length_of(headers: Mapping[str, str]) -> int:
+    """Bytes of the body that is announced; as many as are read where none are told."""
+    told = headers.get("content-length", "")
+    if told.isascii() and told.isdecimal():
+        return min(int(told), MOST_BYTES)
+    return MOST_BYTES if "transfer-encoding" in headers else 0
 
 
 def parsed(raw: bytes, content_type: str) -> Any:

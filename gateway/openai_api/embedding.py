@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 
 from gateway import ledger, savings
 from gateway.budgets import Payer
-from gateway.embedder import DIMENSION, MINILM, ModelMissing, Vectors
+from gateway.embedder import DIMENSION, MINILM, MOST_PIECES, ModelMissing, Vectors
 from gateway.errors import LimitReached, ModelUnknown, NoModel, Refused
 from gateway.openai_api.reading import AUTO
 from gateway.pipe import Terms
-from gateway.tokens import estimate
+from gateway.tokens import estimate, text_of
 from ratelimit import policies, pool
 from ratelimit.buckets import Bucket
 from ratelimit.subject import Subject
@@ -23,6 +26,37 @@ LONGEST_TEXT = 32_000
 """Characters; the model reads the first few hundred words."""
 NAMES = frozenset({MINILM.name, AUTO})
 _FORMATS = ("float", "base64")
+VOCABULARY = "cl100k_base"
+"""Of tokens that are sent instead of a text: what clients of that API count with."""
+MOST_TOKENS = 8_192
+"""Of one such list."""
+AT_ONCE = 2
+"""Requests that vectors are made for: other calls need the threads as well."""
+MOST_WAITING = 32
+
+
+class Turns:
+    """So many at once; the others wait, and not too many of them. For one event loop."""
+
+    def __init__(self, at_once: int = AT_ONCE, most_waiting: int = MOST_WAITING) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._most_waiting = most_waiting
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn. Raises NoModel when many wait already."""
+        if self._waiting >= self._most_waiting:
+            raise NoModel("too many embeddings are being made: try again", retry_after=1.0)
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 def embeddings(body: Any, tenant: str, terms: Terms) -> dict[str, Any]:
@@ -47,6 +81,7 @@ def embeddings(body: Any, tenant: str, terms: Terms) -> dict[str, Any]:
             for number, vector in enumerate(vectors)
         ],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        "ansf": {"truncated": [n for n, text in enumerate(texts) if estimate(text) > MOST_PIECES]},
     }
 
 
@@ -64,15 +99,36 @@ def _asked(body: Any) -> tuple[list[str], str]:
         raise Refused("encoding_format must be float or base64", param="encoding_format")
     if body.get("dimensions", DIMENSION) not in (None, DIMENSION):
         raise Refused(f"dimensions can only be {DIMENSION}", param="dimensions")
-    given = body.get("input")
-    texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise Refused("input must be a string, or strings, none of them empty", param="input")
-    if not 1 <= len(texts) <= MOST_TEXTS:
-        raise Refused(f"input must have 1 to {MOST_TEXTS} strings", param="input")
-    if any(len(text) > LONGEST_TEXT for text in texts):
+    return _texts(body.get("input")), form
+
+
+def _texts(given: Any) -> list[str]:
+    one = isinstance(given, str) or (isinstance(given, list) and _is_tokens(given))
+    several = [given] if one else given
+    if not isinstance(several, list) or not 1 <= len(several) <= MOST_TEXTS:
+        raise Refused(f"input must be a string, or 1 to {MOST_TEXTS} of them", param="input")
+    return [_text(each) for each in several]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and _is_tokens(value):
+        if len(value) > MOST_TOKENS:
+            raise Refused(f"input has more than {MOST_TOKENS} tokens", param="input")
+        try:
+            value = text_of(value, VOCABULARY)
+        except KeyError as error:
+            raise Refused(
+                f"input has tokens that {VOCABULARY} does not know: send text", param="input"
+            ) from error
+    if not isinstance(value, str) or not value:
+        raise Refused("input must be strings or tokens, none of them empty", param="input")
+    if len(value) > LONGEST_TEXT:
         raise Refused(f"a string of input is longer than {LONGEST_TEXT} characters", param="input")
-    return texts, form
+    return value
+
+
+def _is_tokens(value: list[Any]) -> bool:
+    return bool(value) and all(type(each) is int for each in value)
 
 
 def _charge(buckets: list[Bucket], units: int) -> None:

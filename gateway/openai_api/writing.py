@@ -97,6 +97,7 @@ def told(answer: Answer) -> dict[str, Any]:
         "cost_nanodollars": answer.cost_nanodollars,
         "saved_nanodollars": answer.saved_nanodollars,
         "simulated": answer.simulated,
+        "budget_warnings": list(answer.warnings),
     }
 
 
@@ -116,6 +117,8 @@ def headers(answer: Answer) -> dict[str, str]:
         found["x-ansf-entry"] = plain(answer.entry)
     if answer.simulated:
         found["x-ansf-simulated"] = "1"
+    if answer.warnings:
+        found["x-ansf-budget-warning"] = plain(", ".join(answer.warnings))
     return found
 
 

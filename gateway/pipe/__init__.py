@@ -32,11 +32,12 @@ What it promises
 
 from __future__ import annotations
 
-from gateway.pipe.driving import Chunk, acomplete, astream, complete, stream
+from gateway.pipe.driving import Asking, Chunk, acomplete, astream, complete, stream
 from gateway.pipe.exchange import Terms
 from gateway.pipe.surroundings import Surroundings, surroundings
 
 __all__ = [
+    "Asking",
     "Chunk",
     "Surroundings",
     "Terms",

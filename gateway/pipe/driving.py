@@ -144,8 +144,12 @@ def _abandon(driven: _Driven, assembly: Assembly) -> None:
 
 
 # --- asyncio ------------------------------------------------------------------------------
+Asking = Callable[[], tuple[Request, Terms]]
+"""Finds out what is asked, in the thread in which the call begins: it may look at rows."""
+
+
 async def acomplete(
-    request: Request, terms: Terms | None = None, around: Surroundings | None = None
+    request: Request | Asking, terms: Terms | None = None, around: Surroundings | None = None
 ) -> Answer:
     """`complete` for asyncio; cancelling it ends the call."""
     driven = await _opened(request, terms, around)
@@ -163,7 +167,7 @@ async def acomplete(
 
 
 async def astream(
-    request: Request, terms: Terms | None = None, around: Surroundings | None = None
+    request: Request | Asking, terms: Terms | None = None, around: Surroundings | None = None
 ) -> AsyncGenerator[Chunk, None]:
     """`stream` for asyncio; closing or cancelling it ends the call."""
     driven, said = await _opened(request, terms, around), False
@@ -193,9 +197,12 @@ async def astream(
         yield chunk
 
 
-async def _opened(request: Request, terms: Terms | None, around: Surroundings | None) -> _Driven:
+async def _opened(
+    request: Request | Asking, terms: Terms | None, around: Surroundings | None
+) -> _Driven:
     def opened() -> _Driven:
-        x = open_exchange(request, terms, around)
+        asked = (request, terms) if isinstance(request, Request) else request()
+        x = open_exchange(*asked, around)
         driven = _Driven(x, flow(x))
         driven.begin()
         return driven

@@ -2,142 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import subprocess
-import sys
 import time
-from contextlib import closing
-from pathlib import Path
 
 import httpx
 import openai
 import pytest
-import redis
 
-from ansf_platform.accounts import tokens
-from ansf_platform.accounts.models import Tenant
-from ansf_platform.services.ports import free_port
-from gateway.models import LanguageModel, Provider
 from gateway.openai_api.bodies import MOST_BYTES
-from tests.gateway.calls.threaded import database_in
-from tests.gateway.server import KEY, PRICES, Turn, cut, failing, limited, said_to
+from tests.gateway.calls.served import closed_breakers, site
+from tests.gateway.server import Turn, cut, failing, limited, said_to
 
-ROOT = Path(__file__).parents[3]
+__all__ = ["closed_breakers", "site"]
 pytestmark = pytest.mark.django_db  # else nobody makes the database that is copied
-
-PATIENCE_S = 60.0
-REDIS = 12
-
-
-def prepare(url):
-    """Models and tokens; the tokens' secrets."""
-    tenant, _ = Tenant.objects.get_or_create(slug="default", defaults={"name": "Default"})
-    closed = Tenant.objects.create(slug="closed", name="Closed", enabled=False)
-    columns = {"base_url": url, "retries": 1}
-    main = Provider.objects.create(name="main", key_env="TEST_MODEL_KEY", **columns)
-    keyless = Provider.objects.create(name="keyless", key_env="TEST_NO_SUCH_KEY", **columns)
-    prices = {
-        "input_price": PRICES.input,
-        "output_price": PRICES.output,
-        "cached_price": PRICES.cached,
-        "upstream": "gpt-4o-mini",
-        "supports_tools": True,
-    }
-    LanguageModel.objects.create(name="small", provider=main, quality=0.9, **prices)
-    LanguageModel.objects.create(name="keyless", provider=keyless, quality=0.1, **prices)
-    return {
-        "call": tokens.issue(tenant, "call", ["gateway:call"])[1],
-        "read": tokens.issue(tenant, "read", ["tasks:read"])[1],
-        "closed": tokens.issue(closed, "closed", ["gateway:call"])[1],
-    }
-
-
-class Site:
-    """Our server, its tokens, and what its ledger says."""
-
-    def __init__(self, url, secrets, database):
-        self.url, self.secrets, self._database = url, secrets, database
-        self._clients = {}
-
-    def client(self, which="call"):
-        if which not in self._clients:
-            key = self.secrets.get(which, which)
-            self._clients[which] = openai.OpenAI(
-                base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=30
-            )
-        return self._clients[which]
-
-    def close(self):
-        for client in self._clients.values():
-            client.close()
-
-    def post(self, body, path="chat/completions", **headers):
-        headers = {"Authorization": f"Bearer {self.secrets['call']}",
-                   "Content-Type": "application/json", **headers}  # fmt: skip
-        return httpx.post(f"{self.url}/v1/{path}", content=body, headers=headers, timeout=30)
-
-    @property
-    def ledger(self):
-        """(entries, nano-dollars)"""
-        with closing(sqlite3.connect(self._database)) as rows:
-            told = rows.execute("SELECT count(*), sum(cost) FROM gateway_ledgerentry")
-            return told.fetchone()
-
-
-@pytest.fixture(scope="module")
-def site(model_server, valkey, tmp_path_factory, django_db_setup, django_db_blocker):
-    state = tmp_path_factory.mktemp("served")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment = {
-        **kept,
-        "ANSF_STATE_DIR": str(state),
-        "DEBUG": "1",
-        "REDIS_URL": valkey.database_url(REDIS),
-        "TEST_MODEL_KEY": KEY,
-        "PYTHONPATH": str(ROOT),
-    }
-
-    database = state / "ansf.sqlite3"
-    with django_db_blocker.unblock(), database_in(database):
-        secrets = prepare(model_server.url)
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "ansf_platform.asgi:application", "--port"]
-    with (state / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, str(port), "--lifespan", "off", "--no-access-log"],
-            cwd=ROOT, env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            url = f"http://127.0.0.1:{port}"
-            until_served(url, server)
-            found = Site(url, secrets, database)
-            yield found
-            found.close()
-        finally:
-            server.terminate()
-            server.wait(PATIENCE_S)
-
-
-@pytest.fixture(autouse=True)
-def closed_breakers(valkey):
-    """What one test did to a provider is not held against it in the next."""
-    with redis.Redis.from_url(valkey.database_url(REDIS)) as client:
-        for key in client.scan_iter("ansf:breaker:*"):
-            client.delete(key)
-
-
-def until_served(url, server):
-    give_up = time.monotonic() + PATIENCE_S
-    while time.monotonic() < give_up:
-        assert server.poll() is None, "the server ended"
-        try:
-            assert httpx.get(f"{url}/v1/models").status_code == 401
-        except httpx.ConnectError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("the server does not answer")
 
 
 def asked(text):
@@ -226,6 +102,70 @@ def test_sentences_become_vectors(site, server):
     assert [len(each.embedding) for each in made.data] == [384, 384]
     assert made.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=0.02)
     assert made.usage.total_tokens == 2
+
+
+def test_sentences_may_come_as_tokens_and_what_is_cut_is_told(site, server):
+    said = site.client().embeddings.create(model="minilm-l6-v2-int8", input="hello world")
+    tokens_of_it = [15339, 1917]
+    made = site.client().embeddings.create(
+        model="minilm-l6-v2-int8", input=[tokens_of_it, tokens_of_it]
+    )
+
+    assert made.data[1].embedding == pytest.approx(said.data[0].embedding, abs=0.02)
+    long = site.client().embeddings.create(model="minilm-l6-v2-int8", input=["a", "word " * 500])
+    assert long.ansf["truncated"] == [1]
+    with pytest.raises(openai.BadRequestError, match="cl100k_base does not know"):
+        site.client().embeddings.create(model="minilm-l6-v2-int8", input=[10**8])
+
+
+def test_one_id_names_a_call_in_the_answer_the_ledger_and_the_reasons(site, server):
+    body = b'{"model": "small", "temperature": 1, "messages": [{"role": "user", "content": "x"}]}'
+
+    answers = [site.post(body, **{"X-Request-Id": "mine"}) for _ in range(2)]
+    refused = site.post(b'{"model": "nothing", "messages": []}')
+
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert len({*ids, refused.headers["x-request-id"], "mine"}) == 4
+    assert [answer.headers["x-client-request-id"] for answer in answers] == ["mine", "mine"]
+    assert [answer.json()["id"] for answer in answers] == [f"chatcmpl-{each}" for each in ids]
+    written = "SELECT request_id FROM {} ORDER BY id DESC LIMIT 2"
+    assert {row[0] for row in site.rows(written.format("gateway_ledgerentry"))} == set(ids)
+    until = time.monotonic() + 10  # the reasons are written behind the answers
+    while time.monotonic() < until:
+        told = {row[0] for row in site.rows(written.format("gateway_routerecord"))}
+        if told == set(ids):
+            break
+        time.sleep(0.02)
+    assert told == set(ids)
+
+
+def test_a_budget_that_is_nearly_spent_is_told_with_the_answer(site, server):
+    site.rows(
+        "INSERT INTO gateway_budget (tenant_id, name, scope, subject, period, soft, imposed,"
+        " enabled, created_at, revision)"
+        " SELECT id, 'careful', 'tenant', '', 'month', 1, 0, 1, '2026-01-01', 1"
+        " FROM accounts_tenant WHERE slug = 'default'"
+    )
+    body = b'{"model": "small", "temperature": 1, "messages": [{"role": "user", "content": "x"}]}'
+
+    until, told = time.monotonic() + 10, None
+    while told is None and time.monotonic() < until:  # in force within a second
+        answer = site.post(body)
+        told = answer.headers.get("x-ansf-budget-warning")
+
+    assert told == "careful"
+    assert answer.json()["ansf"]["budget_warnings"] == ["careful"]
+
+
+def test_nothing_large_is_read_of_who_may_not_call(site, server):
+    body = b'{"x": "' + b"x" * 200_000 + b'"}'
+    wrong = {"Authorization": "Bearer ansf_wrong"}
+
+    answer = site.post(body, **wrong)
+    small = site.post(b"no JSON", **wrong)
+
+    assert (answer.status_code, small.status_code) == (401, 401)
+    assert site.post(body).status_code == 400  # of who may, it is read and judged
 
 
 CASES = [
