@@ -16,6 +16,10 @@ EXACT = 1e-26
 """Squared distance, in standard deviations, below which two vectors are equal up to rounding."""
 
 
+_LANES = 16
+"""Loops over samples and steps are rounded up to so many: what is left over would go one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Curves:
     """Per block of pairs (rows) and step (columns): sums of ln distance and how many they are."""
@@ -40,8 +44,9 @@ def follow(standard: Floats, vectors: Floats, pairs: Integers, steps: Integers, 
     shares = np.zeros(len(pairs))
     if lag > 1:
         pairs, shares = _align(vectors, pairs)
-    # One sample more at the start and two at the end: a cubic needs four around each point.
-    padded = np.concatenate([standard[:1], standard, standard[-1:], standard[-1:]])
+    # One sample more at the start and two at the end: a cubic needs four around each point. What
+    # a group of lanes computes beyond its last step is not used.
+    padded = np.concatenate([standard[:1], standard, np.full(2 + _LANES, standard[-1])])
     shape = (vectors.shape[1], lag)
     return Curves(steps, *_divergence(padded, pairs, shares, steps, shape, BLOCKS))
 
@@ -162,17 +167,19 @@ def _divergence(
     dimension, lag = shape
     sums = np.zeros((blocks, steps.size))
     counts = np.zeros((blocks, steps.size), np.int64)
-    products = np.ones(steps.size)
-    count = pairs.shape[0]
-    length = steps[-1] + (dimension - 1) * lag + 1
-    gaps = np.empty(length)
-    squared = np.empty(steps.size)
     stride = steps[1] - steps[0] if steps.size > 1 else 1
+    width = (steps.size + _LANES - 1) // _LANES * _LANES
+    length = (steps[-1] + (dimension - 1) * lag + _LANES) // _LANES * _LANES
+    gaps = np.zeros(length + width)
+    squared = np.zeros(width)
+    products = np.ones(width)
+    found = np.zeros(width, np.int64)
+    count = pairs.shape[0]
     for block in range(blocks):
         start = block * count // blocks
         stop = (block + 1) * count // blocks
-        total, found = sums[block], counts[block]
-        products[:] = 1.0
+        total = sums[block]
+        found[:] = 0
         for p in range(start, stop):
             # Slices, because an index that could be negative keeps a loop from vectorising.
             one = padded[pairs[p, 0] + 1 : pairs[p, 0] + 1 + length]
@@ -197,19 +204,20 @@ def _divergence(
             for d in range(dimension):
                 part = gaps[steps[0] + d * lag :]
                 if stride == 1:
-                    for s in range(steps.size):
+                    for s in range(width):
                         squared[s] += part[s]
                 else:
                     for s in range(steps.size):
                         squared[s] += part[s * stride]
-            for s in range(steps.size):
+            for s in range(width):
                 apart = squared[s] > EXACT
                 products[s] *= squared[s] if apart else 1.0
                 found[s] += 1 if apart else 0
             if (p - start) % 8 == 7 or p == stop - 1:
                 for s in range(steps.size):
                     total[s] += 0.5 * np.log(products[s])
-                    products[s] = 1.0
+                products[:] = 1.0
+        counts[block] = found[: steps.size]
     return sums, counts
 
 
