@@ -225,6 +225,23 @@ def _send_keys(pipe: Any, policy: str, sums: Sums, now: int) -> None:
         pipe.set(denial_key(policy), told, ex=DENIAL_KEPT_S)
 
 
+def forget(policy: str) -> None:
+    """Let go of what is kept of a policy that is no more; while Redis is away nothing happens."""
+    if not settings.REDIS_URL:
+        return
+    try:
+        client = connected()
+        now = int(client.time()[0])
+        client.hdel(TOTALS, *(f"{policy}|{outcome}" for outcome in OUTCOMES))
+        client.delete(
+            denial_key(policy),
+            *(seconds_key(policy, minute) for minute in (now // 60 - 1, now // 60)),
+            *(keys_key(policy, now // KEYS_KEPT_S - ago) for ago in (0, 1)),
+        )
+    except (redis.RedisError, OSError) as error:
+        logger.debug("counts of %s stay: %s", policy, error)
+
+
 def seconds_key(policy: str, minute: int) -> str:
     """Where the seconds of a minute lie."""
     return f"{PREFIX}:{policy}:s:{minute}"

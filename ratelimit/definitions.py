@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from ansf_platform.accounts.audit import record as audit
 from ansf_platform.accounts.models import Tenant
-from ratelimit import policies
+from ratelimit import counting, policies
 from ratelimit.errors import Refused
 from ratelimit.models import Policy
 from ratelimit.spec import PolicySpec, differences, spec_of, validate
@@ -59,12 +59,15 @@ def update(row: Policy, spec: PolicySpec, author: Author) -> Policy:
     try:
         with transaction.atomic():
             row = _locked(row.pk)
+            identity = counting.policy_identity(str(row.tenant_id or ""), row.name)
             changes = differences(spec_of(row), spec)
             if changes:
                 _change(row, changes, author)
     except IntegrityError as error:
         raise Refused(f"there is a policy named {spec.name} already: choose another") from error
     policies.forget()
+    if "name" in changes:
+        counting.forget(identity)
     return row
 
 
@@ -101,9 +104,11 @@ def delete(row: Policy, author: Author) -> None:
     """Delete a policy: from then on its name limits nothing."""
     with transaction.atomic():
         row = _locked(row.pk)
+        identity = counting.policy_identity(str(row.tenant_id or ""), row.name)
         _audit("delete", row, author, **_plain(asdict(spec_of(row))))
         row.delete()
     policies.forget()
+    counting.forget(identity)
 
 
 def _plain(columns: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -59,7 +60,9 @@ class ActivePolicy:
 
         `tenant` is whose alone it is, where the part names a tenant.
         """
-        owned = key if self.tenant is None else f"@{self.tenant}/{key}"
+        # A tenant's bucket begins with @ and its id; of the platform's none may look like that.
+        alls = f"%40{key[1:]}" if key.startswith("@") else key
+        owned = alls if self.tenant is None else f"@{self.tenant}/{key}"
         spec = self.spec
         return Bucket(
             name=spec.name,
@@ -73,13 +76,17 @@ class ActivePolicy:
         )
 
 
+Index = Mapping[tuple[str, str | None], tuple[ActivePolicy, ...]]
+"""Policies by a name or a place, and whose they are; None: the platform's."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """All enabled policies at one moment, by name and by place."""
 
     rows: tuple[tuple[Any, ...], ...] = ()
-    by_name: Mapping[str, tuple[ActivePolicy, ...]] = field(default_factory=dict)
-    by_place: Mapping[str, tuple[ActivePolicy, ...]] = field(default_factory=dict)
+    by_name: Index = field(default_factory=dict)
+    by_place: Index = field(default_factory=dict)
 
 
 class Watcher:
@@ -139,8 +146,8 @@ def _read() -> tuple[tuple[Any, ...], ...]:
 
 def _view_of(rows: Iterable[tuple[Any, ...]]) -> View:
     rows = tuple(rows)
-    by_name: dict[str, tuple[ActivePolicy, ...]] = {}
-    by_place: dict[str, tuple[ActivePolicy, ...]] = {}
+    by_name: dict[tuple[str, str | None], list[ActivePolicy]] = defaultdict(list)
+    by_place: dict[tuple[str, str | None], list[ActivePolicy]] = defaultdict(list)
     for pk, tenant_id, *columns in rows:
         spec = PolicySpec(**dict(zip(COLUMNS, columns, strict=True)))
         try:
@@ -148,9 +155,19 @@ def _view_of(rows: Iterable[tuple[Any, ...]]) -> View:
         except ValueError as error:  # a row that no way in of ours would have let pass
             logger.error("policy %s cannot be applied: %s", spec.name, error)  # noqa: TRY400
             continue
-        by_name[spec.name] = (*by_name.get(spec.name, ()), active)
-        by_place[spec.applies_to] = (*by_place.get(spec.applies_to, ()), active)
-    return View(rows, by_name, by_place)
+        by_name[spec.name, active.tenant].append(active)
+        by_place[spec.applies_to, active.tenant].append(active)
+    return View(rows, _fixed(by_name), _fixed(by_place))
+
+
+def _fixed(index: Mapping[tuple[str, str | None], list[ActivePolicy]]) -> Index:
+    return {key: tuple(found) for key, found in index.items()}
+
+
+def _of(index: Index, key: str, tenant: str | None) -> tuple[ActivePolicy, ...]:
+    """The platform's, then the tenant's own."""
+    own = () if tenant is None else index.get((key, tenant), ())
+    return (*index.get((key, None), ()), *own)
 
 
 def activate(pk: int, tenant_id: int | None, spec: PolicySpec) -> ActivePolicy:
@@ -177,8 +194,7 @@ def forget() -> None:
 
 def by_name(tenant: str | None, name: str) -> tuple[ActivePolicy, ...]:
     """The enabled policies of a name: the platform's and the tenant's own, both or none."""
-    found = WATCHER.view().by_name.get(name, ())
-    return tuple(policy for policy in found if policy.tenant in {None, tenant})
+    return _of(WATCHER.view().by_name, name, tenant)
 
 
 def buckets_for(names: Iterable[str], subject: Subject) -> tuple[Bucket, ...]:
@@ -187,14 +203,14 @@ def buckets_for(names: Iterable[str], subject: Subject) -> tuple[Bucket, ...]:
     A name that is not there (any more) or is disabled limits nothing. Where the platform and the
     tenant have a policy of one name both count, so that a tenant cannot loosen the platform's.
     """
-    view = WATCHER.view()
-    found = (policy for name in dict.fromkeys(names) for policy in view.by_name.get(name, ()))
+    index = WATCHER.view().by_name
+    found = (each for name in dict.fromkeys(names) for each in _of(index, name, subject.tenant))
     return _buckets(found, subject)
 
 
 def applying(place: str, subject: Subject) -> tuple[Bucket, ...]:
     """The buckets of the policies that apply at a place ("api", "login", "gateway")."""
-    return _buckets(WATCHER.view().by_place.get(place, ()), subject)
+    return _buckets(_of(WATCHER.view().by_place, place, subject.tenant), subject)
 
 
 def _buckets(policies: Iterable[ActivePolicy], subject: Subject) -> tuple[Bucket, ...]:

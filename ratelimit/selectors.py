@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import redis
@@ -21,6 +22,7 @@ from ratelimit.models import Policy
 
 WINDOW_S = 60  # seconds of history that are shown
 MOST_TOP_KEYS = 10
+AT_ONCE = 100  # policies asked about in one round trip: others wait meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,11 @@ def policy(tenant: Tenant | None, name: str) -> Policy:
 def views(rows: Iterable[Policy], tenant: Tenant | None) -> list[PolicyView]:
     """Policies with what is seen of them and the levels of their busiest keys.
 
-    Two round trips whatever their number. Of a platform's policy a tenant is shown only the keys
+    Two round trips for each hundred of them. Of a platform's policy a tenant is shown only the keys
     that are its own. While Redis is away there is nothing to show of the levels.
     """
     listed = list(rows)
-    seen = _seen(listed)
+    seen = _seen(listed, _everything)
     wanted = [_busiest(row, each, tenant) for row, each in zip(listed, seen, strict=True)]
     states = _peek([bucket for each in wanted for _, _, bucket in each])
     levels = iter(states)
@@ -140,7 +142,7 @@ def view_of(row: Policy, tenant: Tenant | None) -> PolicyView:
 
 def degraded_percent(rows: Sequence[Policy]) -> float:
     """How much of what these policies decided in the last minute was decided without Redis."""
-    seen = _seen(rows)
+    seen = _seen(rows, _lately)
     degraded = sum(sum(each.degraded) for each in seen)
     decided = sum(sum(each.allowed) + sum(each.denied) + sum(each.shadowed) for each in seen)
     return min(100.0, 100.0 * degraded / decided) if decided else 0.0
@@ -183,38 +185,58 @@ def _identity(row: Policy) -> str:
     return counting.policy_identity(str(row.tenant_id or ""), row.name)
 
 
-def _seen(rows: Sequence[Policy]) -> list[Seen]:
+Reading = Callable[[Any, int, str], int]
+"""Puts commands about one policy at that second into a pipe; how many."""
+
+
+def _seen(rows: Sequence[Policy], reading: Reading) -> list[Seen]:
     if not rows or not settings.REDIS_URL:
         return [Seen() for _ in rows]
     try:
-        return _read(counting.connected(), [_identity(row) for row in rows])
+        client = counting.connected()
+        now = int(client.time()[0])
+        names = [_identity(row) for row in rows]
+        portions = [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
+        return [seen for portion in portions for seen in _read(client, now, portion, reading)]
     except (redis.RedisError, OSError):
         return [Seen() for _ in rows]
 
 
-def _read(client: Any, names: Sequence[str]) -> list[Seen]:
-    now = int(client.time()[0])
+def _read(client: Any, now: int, names: Sequence[str], reading: Reading) -> list[Seen]:
     with client.pipeline(transaction=False) as pipe:
-        for name in names:
-            for minute in (now // 60 - 1, now // 60):
-                pipe.hgetall(counting.seconds_key(name, minute))
-            for quarter in (now // counting.KEYS_KEPT_S - 1, now // counting.KEYS_KEPT_S):
-                key = counting.keys_key(name, quarter)
-                pipe.zrevrange(key, 0, counting.KEPT_KEYS - 1, withscores=True)
-            pipe.get(counting.denial_key(name))
-            pipe.hmget(counting.TOTALS, [f"{name}|{outcome}" for outcome in counting.OUTCOMES])
+        counts = [reading(pipe, now, name) for name in names]
         replies = iter(pipe.execute())
-    return [_seen_of(now, [next(replies) for _ in range(6)]) for _ in names]
+    return [_seen_of(now, list(islice(replies, count))) for count in counts]
+
+
+def _lately(pipe: Any, now: int, name: str) -> int:
+    """The last seconds alone."""
+    for minute in (now // 60 - 1, now // 60):
+        pipe.hgetall(counting.seconds_key(name, minute))
+    return 2
+
+
+def _everything(pipe: Any, now: int, name: str) -> int:
+    """The last seconds, the busiest keys, the last denial and the totals."""
+    _lately(pipe, now, name)
+    for quarter in (now // counting.KEYS_KEPT_S - 1, now // counting.KEYS_KEPT_S):
+        pipe.zrevrange(counting.keys_key(name, quarter), 0, counting.KEPT_KEYS - 1, withscores=True)
+    pipe.get(counting.denial_key(name))
+    pipe.hmget(counting.TOTALS, [f"{name}|{outcome}" for outcome in counting.OUTCOMES])
+    return 6
 
 
 def _seen_of(now: int, replies: Sequence[Any]) -> Seen:
-    before, this, old_keys, new_keys, denial, totals = replies
+    before, this, *more = replies
     minutes = {now // 60 - 1: before, now // 60: this}
     seconds = range(now - WINDOW_S + 1, now + 1)
     series = {
         outcome: tuple(int(minutes[at // 60].get(f"{at % 60}:{outcome}", 0)) for at in seconds)
         for outcome in counting.OUTCOMES
     }
+    if not more:
+        return Seen(known=True, totals={}, top=(), denial=None, **series)
+    old_keys, new_keys, denial, totals = more
     asked: dict[str, int] = {}
     for key, units in (*old_keys, *new_keys):
         asked[key] = asked.get(key, 0) + int(units)

@@ -74,6 +74,8 @@ def parse(template: str) -> tuple[tuple[str, str | None], ...]:
 def check_template(template: str) -> None:
     """Raise :class:`TemplateInvalid` unless each subject gets a key of its own."""
     parts = parse(template)
+    if template.startswith("@"):
+        raise TemplateInvalid("it begins with @, which marks tenants: begin with something else")
     named = [name for _, name in parts if name]
     if not named:
         raise TemplateInvalid("it names no field: use scope global, or a field such as {tenant}")

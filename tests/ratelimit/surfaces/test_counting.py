@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
-from ratelimit import counting, pool
+from ratelimit import counting, definitions, policies, pool, selectors
 from ratelimit.buckets import Bucket
 from ratelimit.counting import policy_identity
-from ratelimit.decision import Grant
+from ratelimit.decision import Decision, Grant
+from ratelimit.definitions import COMMAND
 from ratelimit.lease import LeasedLimiter
 from ratelimit.quota import Quota
+from ratelimit.spec import spec_of
+from ratelimit.subject import Subject
 
 SLOW = Quota(1, 10**9, 10)
 NAME = policy_identity("", "counted")
@@ -97,3 +103,35 @@ def test_a_grant_of_nothing_is_a_denial_with_its_wait(server):
 
     assert server.hget(counting.TOTALS, f"{NAME}|denied") == "1"
     assert '"retry_after": 1.5' in server.get(counting.denial_key(NAME))
+
+
+def test_what_is_deleted_or_renamed_leaves_no_counts(server, limit, tenant):
+    rows = [limit(name, 5, tenant=tenant) for name in ("first", "second")]
+    for row in rows:
+        [counted] = policies.buckets_for([row.name], Subject(tenant=str(tenant.pk)))
+        pool.limiter().acquire([counted])
+    assert counting.TALLY.flush()
+    assert len(server.hkeys(counting.TOTALS)) == 2
+
+    definitions.delete(rows[0], COMMAND)
+    definitions.update(rows[1], replace(spec_of(rows[1]), name="third"), COMMAND)
+
+    assert server.hkeys(counting.TOTALS) == []
+    assert [key for key in server.keys(f"{counting.PREFIX}*") if ":s:" in key] == []
+
+
+def test_what_a_probe_asks_is_little_and_in_portions(server, limit, monkeypatch):
+    monkeypatch.setattr(selectors, "AT_ONCE", 2)
+    rows = [limit(f"p{number}", 5) for number in range(5)]
+    for row in rows:
+        [counted] = policies.buckets_for([row.name], Subject(tenant="1"))
+        counting.count([counted], Decision(True, 1, 5, None, 0.0, degraded=row.name < "p3"))
+    assert counting.TALLY.flush()
+    before = server.info("commandstats")
+
+    assert selectors.degraded_percent(rows) == 60.0
+
+    calls = Counter({name: stat["calls"] for name, stat in server.info("commandstats").items()})
+    calls.subtract({name: stat["calls"] for name, stat in before.items()})
+    assert calls["cmdstat_hgetall"] == 10
+    assert calls["cmdstat_zrevrange"] == calls["cmdstat_hmget"] == 0
