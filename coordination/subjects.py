@@ -7,16 +7,21 @@ waits, within two seconds.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from coordination import sql
 from coordination.allowances import Key, Need
 from coordination.models import Agent, LimitSet
 from ratelimit import policies
 from ratelimit.buckets import Bucket
+from ratelimit.spec import idle_for_tasks, wrong_for_tasks
 from ratelimit.subject import Subject, parse
+
+logger = logging.getLogger(__name__)
 
 BELIEVED_SECONDS = 0.5
 MOST_SETS = 50_000  # kept in memory
@@ -95,6 +100,7 @@ class Subjects:
         names = (*chosen.limits, *(swarm.limits if swarm else ()))
         if swarm is None or not names:
             return Need()
+        _warn_of(swarm.tenant, names)
         keys = self._keys(names, subject_of(swarm, chosen))
         if not counts_by(swarm.tenant, names, "agent"):
             return Need(keys)
@@ -120,6 +126,19 @@ class Subjects:
             rows = Agent.objects.filter(swarm_id=swarm, enabled=True).values_list("pk", "name")
             self._agents[swarm] = list(rows)
         return self._agents[swarm]
+
+
+def _warn_of(tenant: str, names: Iterable[str]) -> None:
+    """A policy may have become one that tasks cannot follow after it was named."""
+    for name in names:
+        for policy in policies.by_name(tenant, name):
+            if told := idle_for_tasks(policy.template) or wrong_for_tasks(policy.spec):
+                _tell_once(name, told)
+
+
+@lru_cache(maxsize=1_000)  # once for each in a process
+def _tell_once(name: str, told: str) -> None:
+    logger.warning("the policy %s does nothing for the tasks that name it: %s", name, told)
 
 
 def refuses(bucket: Bucket) -> bool:

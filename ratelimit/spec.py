@@ -16,7 +16,7 @@ from ansf_platform.field_errors import FieldError
 from ratelimit.errors import Invalid
 from ratelimit.models import Policy
 from ratelimit.quota import Quota
-from ratelimit.subject import TemplateInvalid, check_template
+from ratelimit.subject import SCOPE_TEMPLATES, TemplateInvalid, check_template, fields_of
 
 # `$` also matches before a last newline; `(?!\n)` says no.
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9_-]{0,98}[a-z0-9])?(?!\n)$"
@@ -27,8 +27,10 @@ DAY = 86_400
 SLOWEST, FASTEST = Fraction(1, 31 * DAY), Fraction(100_000)  # units per second that are exact
 SHORTEST_PERIOD = Decimal("0.000001")
 LONGEST_PERIOD = Decimal(366 * DAY)
+SHORTEST_LIFE = 1  # seconds, of a place whose holder crashed
 LONGEST_FILL = 366 * DAY  # seconds that a burst may take to come back
 MICRO = 1_000_000
+UNKNOWN_OF_TASKS = frozenset({"model", "address"})  # fields of subjects
 ENGINE_FIELDS = {"limit": "limit", "period_us": "period_seconds", "burst": "burst"}
 
 Mistakes = Iterator[tuple[str, str]]
@@ -77,9 +79,14 @@ def spec_from(columns: dict[str, Any]) -> PolicySpec:
     """A spec of columns as JSON or YAML gives them; not judged yet."""
     place = columns.get("applies_to", Policy.Place.NAMED)
     given = {"name": "", "limit": None, "on_deny": usual_on_deny(place)} | columns
-    if "period_seconds" in given:
-        given["period_seconds"] = _decimal(given["period_seconds"])
+    usual = usual_period(given.get("unit"))
+    given["period_seconds"] = _decimal(given.get("period_seconds", usual))
     return PolicySpec(**given)
+
+
+def usual_period(unit: object) -> Decimal:
+    """The period of a policy that does not say: for places the life of a holder that crashed."""
+    return Decimal(30) if unit == Policy.Unit.CONCURRENCY else Decimal(1)
 
 
 def usual_on_deny(place: object) -> str:
@@ -188,6 +195,31 @@ def _slot_mistakes(spec: PolicySpec) -> Mistakes:
         yield "limit", f"use at most {MOST_SLOTS:,} slots"
     if spec.burst not in {None, spec.limit}:
         yield "burst", "slots have no burst: leave it out"
+    if spec.period_seconds < SHORTEST_LIFE:
+        told = "for so long a holder that has crashed keeps its slot"
+        yield "period_seconds", f"{told}, and one that lives must be heard in it: use 1 or more"
+    if (spec.applies_to, spec.on_deny) == (Policy.Place.NAMED, Policy.OnDeny.REJECT):
+        yield "on_deny", "slots are taken when work starts, too late to refuse it: use wait or shed"
+
+
+def wrong_for_tasks(spec: PolicySpec) -> str:
+    """Why a policy cannot do for a swarm's or a definition's tasks what it says; empty: it can."""
+    if spec.on_deny != Policy.OnDeny.REJECT:
+        return ""
+    if spec.unit != Policy.Unit.REQUESTS:
+        return f"it refuses submissions, and {spec.unit} is counted later: let it wait or shed"
+    if "agent" in fields_of(spec.key_template or SCOPE_TEMPLATES[spec.scope]):
+        return "it refuses submissions, when no agent is chosen yet: let it wait or shed"
+    return ""
+
+
+def idle_for_tasks(template: str) -> str:
+    """Why a policy that counts by this limits no task; empty: it may."""
+    unknown = [name for name in fields_of(template) if name in UNKNOWN_OF_TASKS]
+    if not unknown:
+        return ""
+    told = f"it counts by {unknown[0]}, which nobody knows of a task"
+    return f"{told}: let the handler name it, or apply it to the gateway"
 
 
 def _template_mistakes(spec: PolicySpec) -> Mistakes:

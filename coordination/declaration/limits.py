@@ -14,7 +14,16 @@ from ratelimit import definitions
 from ratelimit import errors as refusals
 from ratelimit.definitions import Author
 from ratelimit.models import Policy
-from ratelimit.spec import COLUMNS, NAME, PolicySpec, differences, spec_from, spec_of, usual_on_deny
+from ratelimit.spec import (
+    COLUMNS,
+    NAME,
+    PolicySpec,
+    differences,
+    spec_from,
+    spec_of,
+    usual_on_deny,
+    usual_period,
+)
 
 NAMES = NAME
 KEYS: Mapping[str, str] = {
@@ -75,7 +84,12 @@ def exported(tenant: Tenant) -> dict[str, dict[str, Any]]:
 
 
 def _given(spec: PolicySpec) -> dict[str, Any]:
-    fresh = PolicySpec(name=spec.name, limit=0, on_deny=usual_on_deny(spec.applies_to))
+    fresh = PolicySpec(
+        name=spec.name,
+        limit=0,
+        on_deny=usual_on_deny(spec.applies_to),
+        period_seconds=usual_period(spec.unit),
+    )
     pairs = {key: getattr(spec, column) for key, column in KEYS.items()}
     return {
         key: _number(value) for key, value in pairs.items() if value != getattr(fresh, KEYS[key])

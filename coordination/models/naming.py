@@ -1,4 +1,6 @@
-"""Names of policies that rows hold: a misspelt one would limit nothing, and nobody would see it."""
+"""Names of policies that rows hold: one that is misspelt, or that tasks cannot follow, would limit
+nothing, and nobody would see it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from ratelimit.models import Policy
+from ratelimit.spec import spec_of, wrong_for_tasks
 
 
 def refuse_unknown(names: object, tenant_id: int | None, known: Collection[str]) -> None:
-    """Raise ValidationError for the field ``limits`` unless each name is that of a policy.
+    """Raise ValidationError for the field ``limits`` unless each name is that of a policy that
+    can do for tasks what it says.
 
     Those in `known` stood there before: their policies may have been removed since.
     """
@@ -26,6 +30,10 @@ def refuse_unknown(names: object, tenant_id: int | None, known: Collection[str])
     unknown = sorted(asked - existing)
     if unknown:
         raise ValidationError({"limits": [_told(name, existing) for name in unknown[:5]]})
+    specs = [spec_of(row) for row in visible.filter(name__in=asked)]
+    wrong = [f"{spec.name}: {told}" for spec in specs if (told := wrong_for_tasks(spec))]
+    if wrong:
+        raise ValidationError({"limits": wrong[:5]})
 
 
 def _told(name: str, existing: Collection[str]) -> str:

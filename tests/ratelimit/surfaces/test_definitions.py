@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ansf_platform.accounts.models import AuditEntry
 from coordination import declaration
 from coordination.errors import Invalid as Refusal
-from ratelimit import policies
+from ratelimit import counting, policies
 from ratelimit.errors import Invalid
 from ratelimit.models import Policy
 from ratelimit.spec import COLUMNS, spec_from, validate
@@ -41,6 +41,10 @@ BAD = {
     "a huge burst": ({"burst": 10**12}, "burst"),
     "a burst that takes years": ({"limit": 1, "period_seconds": 100, "burst": 10**6}, "burst"),
     "a burst of slots": ({"unit": "concurrency", "burst": 99}, "burst"),
+    "slots that refuse": ({"unit": "concurrency", "on_deny": "reject", "limit": 2}, "on_deny"),
+    "slots of a brief life": ({"unit": "concurrency", "period_seconds": 0.5, "on_deny": "wait"},
+                              "period_seconds"),
+    "a template that looks like a tenant's": (template("@7/{user}"), "key_template"),
     "a template of itself": (template("{key}:{tenant}"), "key_template"),
     "a template within one": (template("{key_template}"), "key_template"),
     "an unknown field": (template("{password}"), "key_template"),
@@ -240,16 +244,55 @@ def test_a_tenants_policy_counts_beside_the_platforms_of_the_same_name(limit, te
     assert len({bucket.key for bucket in mine}) == 2
 
 
+def test_no_name_makes_the_platforms_bucket_a_tenants(limit, tenant):
+    limit("models", 100, scope="template", key_template="{user}/{model}")
+    limit("models", 1000, scope="model", tenant=tenant)
+    owner = str(tenant.pk)
+
+    alls, own = policies.buckets_for(
+        ["models"], Subject(tenant=owner, user=f"@{owner}", model="model:small")
+    )
+    [mine] = policies.buckets_for(["models"], Subject(tenant=owner, model="small"))
+
+    assert mine.key == f"@{owner}/model:small"
+    assert len({alls.key, own.key, mine.key}) == 3
+    assert counting.identity(alls) == ":models"
+    assert counting.identity(own) == f"{owner}:models"
+
+
+def test_a_view_is_asked_for_one_tenant_and_not_for_all(limit, tenant, other_tenant, only):
+    for owner in (tenant, other_tenant, None):
+        limit("calls", 5, tenant=owner, applies_to="gateway")
+    view = policies.Watcher().view()
+
+    assert {key: len(found) for key, found in view.by_place.items()} == {
+        ("gateway", None): 1,
+        ("gateway", str(tenant.pk)): 1,
+        ("gateway", str(other_tenant.pk)): 1,
+    }
+    found = policies.applying("gateway", Subject(tenant=str(tenant.pk)))
+    assert [bucket.key for bucket in found] == [
+        f"tenant:{tenant.pk}", f"@{tenant.pk}/tenant:{tenant.pk}"
+    ]  # fmt: skip
+
+
+def test_slots_that_say_nothing_are_kept_for_thirty_seconds(limit, tenant):
+    slots = limit("slots", 2, unit="concurrency", tenant=tenant)
+
+    assert slots.period_seconds == 30
+    assert "period" not in declaration.export(tenant)["limits"]["slots"]
+
+
 def test_a_change_is_seen_within_two_seconds_without_being_told(limit, tenant):
     row = limit("reports", 10)
     clock = [0.0]
     watcher = policies.Watcher(now=lambda: clock[0])
-    assert watcher.view().by_name["reports"][0].quota.limit == 10
+    assert watcher.view().by_name["reports", None][0].quota.limit == 10
     Policy.objects.filter(pk=row.pk).update(limit=20)
 
     clock[0] += 2.0
 
-    assert watcher.view().by_name["reports"][0].quota.limit == 20
+    assert watcher.view().by_name["reports", None][0].quota.limit == 20
 
 
 def test_the_rows_are_read_once_a_second_however_often_they_are_asked_for(
@@ -279,8 +322,8 @@ def test_a_database_that_is_away_leaves_the_last_policies_in_force(limit, monkey
     monkeypatch.setattr(policies, "_read", away)
     clock[0] += 5.0
 
-    assert "reports" in watcher.view().by_name
-    assert "reports" in watcher.view().by_name
+    assert ("reports", None) in watcher.view().by_name
+    assert ("reports", None) in watcher.view().by_name
 
 
 def test_disabled_and_deleted_policies_limit_nothing(api, tenant):

@@ -45,6 +45,26 @@ def test_rest_refuses_them_for_definitions(api, polite):
     assert api.post("task-definitions", body | {"limits": ["polite"]}).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"unit": "tokens"}, "tokens is counted later"),
+        ({"scope": "agent"}, "no agent is chosen yet"),
+    ],
+)
+def test_a_policy_that_cannot_refuse_tasks_is_not_named_for_them(
+    api, limit, tenant, columns, reason
+):
+    limit("strict", 5, tenant=tenant, on_deny="reject", **columns)
+
+    told = refusals(api.post("swarms", {"slug": "s", "limits": ["strict"]}))
+
+    assert told["/limits"].startswith("strict: it refuses submissions")
+    assert reason in told["/limits"]
+    Policy.objects.filter(name="strict").update(on_deny="wait")
+    assert api.post("swarms", {"slug": "s", "limits": ["strict"]}).status_code == 201
+
+
 def test_a_document_may_name_what_it_declares_and_nothing_else(tenant):
     document = {
         "swarms": {"readers": {"limits": ["polite"]}},
