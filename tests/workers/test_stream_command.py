@@ -200,6 +200,18 @@ def test_windows_there_is_no_time_for_are_left_out_and_told():
     assert {"kind": "dropped", "forecast": 6} in lines
 
 
+def test_whoever_gives_up_tells_what_was_lost(manage, recording, tenant):
+    manage("definition", "create", "stream.window_batch")
+    path = recording(ndjson(wave(64)))
+
+    said = manage("stream", path, *SIZES, "--forecast", "--patience", "0.2s")
+
+    assert (said.code, said.err.count("is a worker running?")) == (75, 1)
+    *lines, summary = [json.loads(line) for line in said.out.splitlines()]
+    assert lines == [{"kind": "dropped", "abandoned": 3}]
+    assert (summary["dropped"], summary["interrupted"]) == ({"abandoned": 3}, True)
+
+
 # --- a person watches
 def test_on_a_terminal_verdicts_are_lines_of_text(monkeypatch, capsys):
     plan = Plan(length=8, step=8, namespace="waves", formulas=(FORMULA,))

@@ -71,6 +71,7 @@ class Session:
             for judged in self.path.collect(0.0 if self._reads else LOOK_EVERY_S):
                 self.report.judged(judged)
                 self.pace.settle(time.monotonic() - judged.batch.oldest)
+            self.report.tell_losses()
             if self.ended and not self.sources.waiting and self.path.idle:
                 self._finish()
                 return

@@ -105,7 +105,8 @@ class Command(console.Command):
             try:
                 Session(feed, sources, path, report, pace).run(interruption)
             except Unavailable:
-                path.abandon()
+                report.lost("abandoned", path.abandon())
+                report.summary(path.watchers.judged, sources.count, interrupted=True)
                 raise
             finally:
                 feed.close()
