@@ -100,7 +100,7 @@ def nearest_apart(
                 closer = 0
                 for p in range(_LEAF):
                     apart = abs(rows[leaf, p] - i) > theiler
-                    closer += np.int64((squared[p] < best) & apart)
+                    closer += 1 if (squared[p] < best) & apart else 0
                 if closer > 0:
                     for p in range(_LEAF):
                         if squared[p] < best and abs(rows[leaf, p] - i) > theiler:
@@ -284,7 +284,7 @@ def _halve(keys: Floats, order: Integers, start: int, stop: int) -> tuple[int, f
             key, row = keys[p], order[p]
             keys[p], order[p] = keys[at], order[at]
             keys[at], order[at] = key, row
-            at += np.int64(key < cut)
+            at += 1 if key < cut else 0
         if least <= at <= most:
             return at, cut
         if at > most:
@@ -295,7 +295,7 @@ def _halve(keys: Floats, order: Integers, start: int, stop: int) -> tuple[int, f
                 key, row = keys[p], order[p]
                 keys[p], order[p] = keys[at], order[at]
                 keys[at], order[at] = key, row
-                at += np.int64(key <= cut)
+                at += 1 if key <= cut else 0
             if at >= least:
                 return min(max(low, (start + stop) // 2), at), cut
             low = at
