@@ -7,20 +7,30 @@ from __future__ import annotations
 
 import json
 import re
+from json.encoder import encode_basestring
 from typing import Any
 
-_STRING_OR_BLANK = re.compile(r'"(?:[^"\\]|\\.)*"|\s+', re.DOTALL)
+_STRING_OR_MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+', re.DOTALL)
 _BLANKS = re.compile(r"(?<=\S)[ \t\u00a0]{2,}")
 _TRAILING = re.compile(r"[ \t\u00a0]+(?=\n|\Z)")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _RULE = re.compile(r"([-=_*#~.])\1{5,}")
+_RULES = tuple(mark * 6 for mark in "-=_*#~.")
 _FEWEST_ROWS = 3
 
 
 def squeeze(prose: str) -> str:
     """Prose with single blanks, no trailing ones, at most one empty line, short rules."""
-    text = _TRAILING.sub("", _BLANKS.sub(" ", prose.replace("\r\n", "\n")))
-    return _EMPTY_LINES.sub("\n\n", _RULE.sub(r"\1\1\1", text))
+    # Looking for what a pattern needs is much cheaper than the pattern, and mostly finds nothing.
+    text = prose.replace("\r\n", "\n")
+    odd = "\t" in text or "\u00a0" in text
+    if odd or "  " in text:
+        text = _BLANKS.sub(" ", text)
+    if odd or " \n" in text or text.endswith(" "):
+        text = _TRAILING.sub("", text)
+    if any(rule in text for rule in _RULES):
+        text = _RULE.sub(r"\1\1\1", text)
+    return _EMPTY_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
 
 def pack_json(block: str) -> str:
@@ -30,9 +40,7 @@ def pack_json(block: str) -> str:
 
 
 def _minify(text: str) -> str:
-    return _STRING_OR_BLANK.sub(
-        lambda match: match.group() if match.group()[0] == '"' else "", text
-    )
+    return "".join(_STRING_OR_MARKS.findall(text))
 
 
 class _Number(str):
@@ -55,20 +63,24 @@ def _tabulate(text: str) -> str:
 
 
 def _write(value: Any) -> str:
-    if isinstance(value, _Number):
+    kind = type(value)
+    if kind is str:
+        return _quote(value)
+    if kind is _Number:
         return str(value)
-    if isinstance(value, dict):
-        items = (f"{_quote(key)}:{_write(item)}" for key, item in value.items())
-        return "{" + ",".join(items) + "}"
-    if isinstance(value, list):
+    if kind is dict:
+        return (
+            "{" + ",".join([f"{_quote(key)}:{_write(item)}" for key, item in value.items()]) + "}"
+        )
+    if kind is list:
         columns = _columns(value)
         if columns:
             rows = ",".join(
-                "[" + ",".join(_write(row[name]) for name in columns) + "]" for row in value
+                ["[" + ",".join([_write(row[name]) for name in columns]) + "]" for row in value]
             )
             return f'{{"columns":[{",".join(map(_quote, columns))}],"rows":[{rows}]}}'
         return "[" + ",".join(map(_write, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
 
 
 def _columns(rows: list[Any]) -> tuple[str, ...]:
@@ -79,5 +91,5 @@ def _columns(rows: list[Any]) -> tuple[str, ...]:
     return keys if all(tuple(row) == keys for row in rows) else ()
 
 
-def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+_quote = encode_basestring
+"""A text as JSON, other than ASCII as it is."""

@@ -30,12 +30,13 @@ class Said:
 
         Spans are looked for last: they cost the most and mostly the words differ already.
         """
-        if len(sentence.words) < FEWEST_WORDS:
+        if len(sentence.words) < FEWEST_WORDS:  # a heading
             return False
-        triples = {*zip(sentence.words, sentence.words[1:], sentence.words[2:], strict=False)}
-        same = self.exactly.setdefault(sentence.words, [])
+        words = sentence.words
+        same = self.exactly.setdefault(words, [])
         if any(sentence.says_no_more_than(earlier) for earlier in same):
             return True
+        triples = set(zip(words, words[1:], words[2:], strict=False))
         if self._nearly(sentence, triples):
             return True
         same.append(sentence)

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from gateway.compress.protected import protected_spans
 
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9*#-])|\n+")
+_END = re.compile(r"([.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9*#-])|\n+")
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Sentence:
     """A sentence, and the white space after it; all joined are the prose."""
 
     text: str
     tail: str
+    _words: tuple[str, ...] | None = field(default=None, init=False, repr=False)
+    _spans: frozenset[str] | None = field(default=None, init=False, repr=False)
 
-    @cached_property
+    @property
     def words(self) -> tuple[str, ...]:
         """Its words in lower case."""
-        return tuple(_WORD.findall(self.text.casefold()))
+        if self._words is None:
+            self._words = tuple(_WORD.findall(self.text.casefold()))
+        return self._words
 
-    @cached_property
+    @property
     def spans(self) -> frozenset[str]:
         """Its protected spans."""
-        return protected_spans(self.text)
+        if self._spans is None:
+            self._spans = protected_spans(self.text)
+        return self._spans
 
     def says_no_more_than(self, other: Sentence) -> bool:
         """Whether `other` has all its protected spans; equal texts need no look at them."""
@@ -43,7 +48,8 @@ def split_sentences(prose: str) -> list[Sentence]:
     found = []
     start = 0
     for match in _END.finditer(prose):
-        found.append(Sentence(prose[start : match.start()], match.group()))
+        end = match.end(1) if match.lastindex else match.start()
+        found.append(Sentence(prose[start:end], prose[end : match.end()]))
         start = match.end()
     if start < len(prose):
         found.append(Sentence(prose[start:], ""))
@@ -52,4 +58,4 @@ def split_sentences(prose: str) -> list[Sentence]:
 
 def join_sentences(sentences: Iterable[Sentence]) -> str:
     """The prose again."""
-    return "".join(map(str, sentences))
+    return "".join([sentence.text + sentence.tail for sentence in sentences])

@@ -29,11 +29,17 @@ PIECES = st.sampled_from(
         "[not json",
         "\r\n",
         "----------------\n",
+        "Is the valve closed now?",
+        "Answer in this format:\n",
+        '{"b":  [1, 2]}\n',
     ]
 )
 PROMPTS = st.lists(PIECES | st.text(max_size=30), max_size=14).map("".join)
 TURNS = st.lists(
-    st.builds(Turn, st.sampled_from(["system", "user", "assistant"]), PROMPTS), max_size=4
+    st.builds(
+        Turn, st.sampled_from(["system", "developer", "user", "assistant"]), PROMPTS, st.booleans()
+    ),
+    max_size=5,
 )
 BUDGETS = st.none() | st.integers(0, 60)
 
@@ -61,6 +67,16 @@ def test_turns_keep_their_roles_and_never_get_longer(turns, budget):
 
     assert [turn.role for turn in shorter.turns] == [turn.role for turn in turns]
     assert shorter.after == sum(letters(turn.text) for turn in shorter.turns) <= shorter.before
+
+
+@given(TURNS, BUDGETS)
+@settings(max_examples=100, deadline=None)
+def test_no_turn_is_emptied_and_no_pinned_one_is_touched(turns, budget):
+    shorter = compress(turns, letters, Options(budget=budget)).turns
+
+    for before, after in zip(turns, shorter, strict=True):
+        assert bool(after.text.strip()) == bool(before.text.strip())
+        assert after.text == before.text or not before.pinned
 
 
 @given(st.lists(PIECES, max_size=14).map("".join), BUDGETS)
@@ -121,6 +137,92 @@ def test_a_sentence_of_two_passages_is_said_once():
     assert turn.text.count("serviced every spring") == 1
     assert "two valves" in turn.text
     assert "painted green" in turn.text
+
+
+QUESTION = "Where do the ferries to the islands leave from today?"
+HARBOUR = "The ferries to the islands leave from the old harbour."
+
+
+def chat(*lines):
+    roles = ("user", "assistant") * len(lines)
+    return [Turn(role, line) for role, line in zip(roles, lines, strict=False)]
+
+
+def test_a_question_that_is_asked_again_is_asked_again():
+    turns = chat(QUESTION, HARBOUR, "Thanks!", "You're welcome!", QUESTION)
+
+    shorter = compress(turns, letters, Options(budget=0)).turns
+
+    assert shorter[-1].text == QUESTION
+
+
+def test_a_question_before_and_after_what_it_is_about_stays_at_both_ends():
+    instruction = "List the ferries that are named below in French."
+    text = f"{instruction}\n\n{HARBOUR} It is windy.\n\n{HARBOUR} It rains.\n\n{instruction}"
+
+    (turn,) = compress([Turn("user", text)], letters).turns
+
+    assert turn.text.startswith(instruction)
+    assert turn.text.endswith(instruction)
+    assert turn.text.count("old harbour") == 1
+
+
+def test_what_a_turn_repeats_of_itself_is_said_once_and_its_question_always():
+    text = f"{QUESTION}\n\n{HARBOUR} It is windy.\n\n{HARBOUR} It rains.\n\n{QUESTION} Please."
+
+    (turn,) = compress([Turn("user", text)], letters).turns
+
+    assert turn.text.count(QUESTION) == 2
+    assert turn.text.count("old harbour") == 1
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_instructions_keep_every_sentence_whatever_the_budget(role):
+    rules = "Be brief. I hope this helps. Be polite to people. Be brief. Be polite to people."
+    turns = [Turn(role, rules), *chat("Hello there!", "Hi.", "Is it so?")]
+
+    assert compress(turns, letters, Options(budget=0)).turns[0].text == rules
+
+
+def test_a_turn_of_which_a_budget_leaves_nothing_says_that_something_was_there():
+    turns = chat("Cats sleep all day and dogs do so as well.", "Yes they do.", "Ok.", QUESTION)
+
+    shorter = compress(turns, letters, Options(budget=0)).turns
+
+    assert [turn.text for turn in shorter] == ["…", "…", "Ok.", QUESTION]
+
+
+ROWS = [{"name": "a", "size": 1}, {"name": "b", "size": 2}, {"name": "c", "size": 3}]
+SHOWN = json.dumps(ROWS, indent=2) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "kept"),
+    [
+        ("system", f"You extract names.\n{SHOWN}", True),
+        ("developer", f"The tool said:\n{SHOWN}", True),
+        ("user", f"Answer in this format:\n\n{SHOWN}\nList the boats.", True),
+        ("user", f"Input: three boats\nOutput:\n{SHOWN}\nInput: two boats", True),
+        ("user", f"{SHOWN}\nSort these and keep the same format.", True),
+        ("user", f"The tool answered:\n\n{SHOWN}\nWhich is the largest?", False),
+        ("user", SHOWN, False),
+    ],
+)
+def test_json_that_shows_how_to_write_is_kept_and_json_that_tells_is_packed(role, text, kept):
+    (turn,) = compress([Turn(role, text)], letters).turns
+
+    assert (SHOWN in turn.text) is kept
+    assert ("columns" in turn.text) is not kept
+
+
+def test_code_beside_sentences_that_go_stays_as_it_is():
+    code = "```python\nx  =  1   # two\n\n\n\ny = 2\n```\n"
+    turns = chat(f"Cats sleep all day.\n{code}Dogs bark.", "Ok.", "What is the code for?")
+
+    shorter = compress(turns, letters, Options(budget=0)).turns
+
+    assert code in shorter[0].text
+    assert "Cats" not in shorter[0].text
 
 
 def test_sentences_that_differ_in_a_number_are_both_kept():
