@@ -60,7 +60,7 @@ def _variant(tenant_id: int, policy: GatewayPolicy, request: Request) -> str:
         budget = policy.call_budget(request.taken_as)
         trial = all(on_trial(row) for row in rows)
         chosen = (policy.quality_floor, sorted(policy.allowed_models), budget, trial)
-    shortened = (policy.token_budget,) if policy.compress else None
+    shortened = (policy.token_budget, policy.examples) if policy.compress else None
     return digest((chosen, shortened, own))
 
 

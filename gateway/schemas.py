@@ -81,6 +81,7 @@ POLICY: dict[str, Schema] = {
     "visibility": choice(*GatewayPolicy.Visibility.values),
     "compress": boolean(),
     "token_budget": nullable(integer(1, MOST_TOKENS)),
+    "examples": nullable(integer(0, 1_000)),
     "allowed_models": array(MODEL_NAME, MOST_NAMES),
     "quality_floor": SHARE,
     "simple_budget": MONEY,

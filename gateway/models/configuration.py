@@ -171,6 +171,10 @@ class GatewayPolicy(models.Model):
     token_budget = models.PositiveIntegerField(
         null=True, blank=True, help_text="Prompt tokens to come down to. Empty: no budget."
     )
+    examples = models.PositiveSmallIntegerField(
+        null=True, blank=True,
+        help_text="Few-shot examples to keep, those that fit the question best. Empty: all.",
+    )  # fmt: skip
     # --- routing ---
     allowed_models = models.JSONField(
         default=list, blank=True, help_text="Names of models; empty: all."

@@ -25,7 +25,7 @@ def shorten(x: Exchange) -> None:
     row = row_of(x, x.decision.chosen)
     before = measuring.size(x, row).tokens
     turns = [Turn(each.role, each.content, pinned=not _is_text(each)) for each in x.prompt]
-    options = Options(x.policy.token_budget)
+    options = Options(x.policy.token_budget, examples=x.policy.examples)
     done = compress(turns, lambda text: measuring.tokens_of(text, row), options)
     x.prompt = tuple(
         replace(each, content=turn.text) if _is_text(each) else each
