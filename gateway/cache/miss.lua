@@ -1,14 +1,17 @@
 -- Count a miss, the best score that did not suffice, and what was asked.
 -- KEYS[1]  the partition's root (prelude.lua)
 -- ARGV     bin of the histogram or '', digest of the question or '', what was asked as JSON,
---          most questions to remember, '' or what shadow mode would have served as JSON
+--          most questions to remember, '' or what shadow mode would have served as JSON ('-': not
+--          told)
 local MISSED, TEXT, COST = ROOT .. 'missed', ROOT .. 'missed:text', ROOT .. 'missed:cost'
 count('misses')
 if ARGV[1] ~= '' then count('score_' .. ARGV[1]) end
 if ARGV[5] ~= '' then
   count('shadow_similar')
-  redis.call('LPUSH', ROOT .. 'shadow', ARGV[5])
-  redis.call('LTRIM', ROOT .. 'shadow', 0, 999)
+  if ARGV[5] ~= '-' then
+    redis.call('LPUSH', ROOT .. 'shadow', ARGV[5])
+    redis.call('LTRIM', ROOT .. 'shadow', 0, 999)
+  end
 end
 if ARGV[2] == '' then return 0 end
 redis.call('ZINCRBY', MISSED, 1, ARGV[2])

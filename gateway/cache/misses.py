@@ -20,6 +20,7 @@ MOST_MISSED = 1_000
 BINS = 20
 """Of the histogram of scores, each a twentieth wide."""
 
+_UNTOLD = "-"
 _LARGEST = 8_000
 """Letters of a request that is remembered."""
 
@@ -43,8 +44,11 @@ class Missed:
 def noting(ticket: Ticket, verdict: Verdict | None, would_be: str) -> Command:
     """What counts a miss."""
     bin_ = f"{min(BINS - 1, int(verdict.score * BINS)):02d}" if verdict else ""
-    shown = json.dumps(_shadow(ticket, verdict)) if would_be == "similar" and verdict else ""
-    text = "" if ticket.request.visibility == "user" else described(ticket.request)
+    private = ticket.request.visibility == "user"
+    shown = ""
+    if would_be == "similar" and verdict is not None:
+        shown = _UNTOLD if private else json.dumps(_shadow(ticket, verdict))
+    text = "" if private else described(ticket.request)
     key = (ticket.place.normalised or ticket.place.exact) if text else ""
     return command(MISS, ticket.place.partition, bin_, key, text, MOST_MISSED, shown)
 
@@ -78,8 +82,8 @@ def _tuples(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shadow(ticket: Ticket, verdict: Verdict) -> dict[str, Any]:
     return {
-        "asked": ticket.request.question[:_LARGEST],
-        "stored": verdict.candidate.question[:_LARGEST],
+        "a": ticket.request.question[:_LARGEST],
+        "b": verdict.candidate.question[:_LARGEST],
         "entry": verdict.candidate.entry,
         "score": round(verdict.score, 4),
         "at_us": ticket.asked_at,

@@ -18,7 +18,7 @@ from gateway.cache import feedback, invalidation, warming
 from gateway.cache.explaining import Explanation, explain
 from gateway.cache.keys import Partition
 from gateway.cache.pool import patient_cache
-from gateway.cache.statistics import HOURS_KEPT, Statistics, statistics
+from gateway.cache.statistics import HOURS_KEPT, Statistics, shadowed, statistics
 from gateway.caching import cache_policy, narrowed
 from gateway.errors import GatewayError
 from gateway.pipe import complete
@@ -30,7 +30,7 @@ _MOST_MISSED = 100
 
 
 class Upkeep(terminal.Command):
-    """Stats, explain, invalidate, warm, report."""
+    """Stats, explain, invalidate, warm, report, shadow."""
 
     def declare_upkeep(self, verb: Verb) -> None:
         """Add the verbs."""
@@ -62,9 +62,10 @@ class Upkeep(terminal.Command):
         judged.add_argument("--wrong", action="store_true")
         reported.add_argument("--question", default="", help="As it was asked.")
         reported.add_argument("--score", type=float, help="It was served with, without question.")
-        for parser in (looked, voided, warmed, reported):
+        shown = verb("shadow", self.shadow, "List similar hits that shadow mode did not serve.")
+        for parser in (looked, voided, warmed, reported, shown):
             _declare_tenant(parser)
-        for parser in (looked, voided, reported):
+        for parser in (looked, voided, reported, shown):
             parser.add_argument("--shared", action="store_true", help="What all tenants share.")
         warmed.add_argument("--policy", default="", help="Gateway policy that will be asked under.")
 
@@ -159,6 +160,11 @@ class Upkeep(terminal.Command):
                 advance(1)
         known = {name: done.pop(name, 0) for name in ("stored", "present", "not_kept")}
         self._done({**known, "failed": dict(done)})
+
+    def shadow(self, options: dict[str, Any]) -> None:
+        """Print the newest, one JSON object a line, to be labelled."""
+        for line in shadowed(patient_cache().connection, _partition(options)):
+            self.screen.line(json.dumps(line, ensure_ascii=False))
 
     def report(self, options: dict[str, Any]) -> None:
         """Note a judgement, or print the pairs that were judged."""

@@ -33,7 +33,7 @@ MOST_STREAMED = 5_000
 
 
 class Command(Upkeep):
-    """Evaluate, replay, fit; stats, explain, invalidate, warm, report."""
+    """Evaluate, replay, fit; stats, explain, invalidate, warm, report, shadow."""
 
     help = "Judge the response cache on labelled questions; look at it, warm it, clear it."
     refusals: ClassVar[tuple[type[Exception], ...]] = (
