@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import redis
 from django.core.management import CommandError, call_command
 
+from ansf_platform.accounts.models import Tenant
 from gateway import catalogue
 from gateway.cache import ResponseCache
 from gateway.cache.connection import Connection
+from gateway.caching import cache_policy
 from gateway.embedder import MINILM
+from gateway.models import GatewayPolicy
+from gateway.request import Answer, Message, Request
 from tests.gateway.cache.conftest import PATIENT_S
 
 pytestmark = pytest.mark.valkey
@@ -65,6 +70,57 @@ def test_stats_are_for_people_too(stored, capsys):
     assert "hit rate" in capsys.readouterr().out
     call_command("cache", "explain", "Open on Tuesdays?")
     assert "would be" in capsys.readouterr().out
+
+
+def missed(cache, *questions):
+    tenant = Tenant.objects.get(slug="default")
+    policy = cache_policy(tenant.pk, catalogue.view().policy(tenant.pk), asking(tenant, "x"))
+    for question in questions:
+        cache.find(asking(tenant, question), policy)
+    return policy
+
+
+def asking(tenant, question, **more):
+    return Request(tenant=str(tenant.pk), messages=(Message("user", question),), **more)
+
+
+def test_one_question_that_fails_does_not_end_the_warming_of_the_others(stored, capsys):
+    policy = missed(stored, "What is new?")
+    odd = asking(Tenant.objects.get(slug="default"), "What is old?", model="absent")
+    for _ in range(3):
+        stored.find(odd, policy)
+
+    done = told(capsys, "warm", "--missed", "5")
+
+    assert done == {"stored": 1, "present": 0, "not_kept": 0, "failed": {"model_not_found": 1}}
+    assert told(capsys, "explain", "What is new?")["level"] == "exact"
+
+
+def test_missed_questions_are_asked_under_the_policy_that_is_named(stored, tenant, capsys):
+    missed(stored, "What is new?")
+    GatewayPolicy.objects.create(tenant=tenant, name="low", quality_floor=0.0)
+    catalogue.forget()
+
+    assert told(capsys, "warm", "--missed", "5", "--policy", "low")["stored"] == 1
+    assert told(capsys, "explain", "What is new?", "--policy", "low")["level"] == "exact"
+    assert told(capsys, "explain", "What is new?")["level"] == "none"
+
+
+def test_what_shadow_mode_would_have_served_is_listed_but_not_of_one_user(stored, tenant, capsys):
+    policy = replace(missed(stored), shadow=True)
+    for more in ({}, {"visibility": "user", "user": "7"}):
+        tags = asking(tenant, QUESTION, tags=("router",), **more)
+        stored.keep(stored.find(tags, policy).ticket, Answer(text="a", model="m", provider="p"),
+                    policy)  # fmt: skip
+        reworded = asking(tenant, "How can I reset my router at home?", tags=("router",), **more)
+        assert stored.find(reworded, policy).would_be == "similar"
+
+    call_command("cache", "shadow")
+
+    (line,) = capsys.readouterr().out.strip().splitlines()[-1:]
+    shown = json.loads(line)
+    assert (shown["a"], shown["b"]) == ("How can I reset my router at home?", QUESTION)
+    assert told(capsys, "stats")["shadow"]["similar"] == 2
 
 
 @pytest.mark.parametrize(
