@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -59,6 +59,14 @@ def take(
             raise Refused(message, existing=holder)
         answers[index] = Taken(holder, created=False)
     return answers
+
+
+def held(tenant_id: int, keys: Collection[str]) -> set[str]:
+    """Those of the keys that a task which has not ended holds."""
+    if not keys:
+        return set()
+    wanted = [{"key": key} for key in keys]
+    return {row["key"] for row in sql.fetch(_HOLDERS, {"tenant": tenant_id, "wanted": wanted})}
 
 
 def _take_all(tenant_id: int, wanted: Mapping[str, UUID]) -> dict[str, UUID]:

@@ -13,6 +13,7 @@ from ansf_platform.first_run.servers import beside_up
 from coordination import (
     TaskRequest,
     dispatch,
+    keys,
     limiting,
     selectors,
     submit_many,
@@ -23,7 +24,9 @@ from coordination.models import Agent, LimitSet, Status, Task
 from coordination.publish import Publisher
 from coordination.requests import Submitter
 from coordination.submission import submit
+from ratelimit import policies
 from ratelimit.limiter import Limiter
+from ratelimit.subject import Subject
 from tests.coordination.steps import get, worker
 
 
@@ -104,6 +107,51 @@ def test_what_is_not_stored_is_not_charged(limited, limiter, definition):
     assert [found is not None for found in result.submissions] == [False, True]
     [error] = result.errors
     assert (error.index, error.field) == (0, "/limits")
+
+
+def test_what_a_key_leads_to_needs_no_unit_however_often_it_is_asked_for(
+    limited, limiter, definition, tenant
+):
+    limited({"on_deny": "reject", "burst": 3})
+    requests = [TaskRequest(definition="limited", key=f"k{number}") for number in range(3)]
+    first = submit_many([*requests, requests[0]]).submissions
+
+    again = submit_many(requests).submissions
+
+    assert [each.task_id for each in again] == [each.task_id for each in first[:3]]
+    assert not any(each.created for each in again)
+    with pytest.raises(Limited):
+        submit("limited", key="another")
+
+
+def test_a_task_that_was_to_be_another_s_and_is_stored_is_charged_afterwards(
+    limited, limiter, definition, tenant, monkeypatch
+):
+    limited({"on_deny": "reject", "burst": 3})
+    with monkeypatch.context() as late:
+        late.setattr(keys, "held", lambda tenant_id, wanted: set(wanted))  # it ends meanwhile
+        many(1, key="one")
+
+    with pytest.raises(Limited, match="slow is reached"):
+        submit_many([TaskRequest(definition="limited")] * 3)
+
+
+def test_a_shadow_refuses_nothing_and_is_given_nothing_back(limited, limiter, definition):
+    limited({"on_deny": "reject", "shadow": True, "burst": 2})
+    for number in range(4):
+        submit("limited", key=f"k{number}")
+
+    for _ in range(3):
+        submit("limited", key="k0")
+
+    [shadow] = {
+        bucket
+        for row in LimitSet.objects.all()
+        for bucket in policies.buckets_for(
+            ["slow"], Subject(tenant=str(row.swarm.tenant_id), definition=row.definition.name)
+        )
+    }
+    assert limiter.peek_many([shadow])[0].remaining == 0
 
 
 def test_a_dead_leader_loses_units_and_lets_nobody_start_twice(dispatcher, limited, monkeypatch):
