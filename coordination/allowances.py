@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from coordination.fairness import Candidate, Parcel
@@ -29,6 +30,13 @@ class Need:
     def all_of(self, agent: int) -> tuple[Key, ...]:
         """Everything that a task needs when this agent takes it."""
         return (*self.keys, *self.of_agent.get(agent, ()))
+
+    def lacks(self, empty: AbstractSet[Key]) -> bool:
+        """Whether a task lacks one of these whichever agent takes it."""
+        if not empty.isdisjoint(self.keys):
+            return True
+        of_agents = self.of_agent.values()
+        return bool(of_agents) and all(not empty.isdisjoint(keys) for keys in of_agents)
 
 
 @dataclass(slots=True)

@@ -47,6 +47,8 @@ class Round:
     gates: dict[Pair, KeyGate] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     buckets: dict[Key, Bucket] = field(default_factory=dict)
+    uncharged: Counter[Key] = field(default_factory=Counter)
+    """Units that a shadow granted and did not have: there is nothing of them to give back."""
     free_for: dict[Key, float] = field(default_factory=dict)
     """Seconds for which a key has had units that nobody took."""
 
@@ -88,6 +90,9 @@ class Limits:
     _free_since: dict[Key, float] = field(default_factory=dict)
     waiting: set[Pair] = field(default_factory=set)
     """Limited sets that had ready tasks in this cycle."""
+
+    def __post_init__(self) -> None:
+        self.limiter.connect()  # not in a cycle
 
     def awake(self, groups: Sequence[sql.Row]) -> list[sql.Row]:
         """The groups without those that wait for a key that rests."""
@@ -191,6 +196,7 @@ class Limits:
             key = key_of(bucket)
             self._full_at[key] = self._full_at.get(key, 0.0) + count / float(bucket.quota.rate)
             self._free_since.pop(key, None)
+            found.uncharged[key] += grant.shadowed
             if not bucket.shadow:
                 granted[key] = grant.granted
                 if grant.granted < count or found.ledger.left[key] <= 0:
@@ -216,7 +222,12 @@ class Limits:
         self._refund(found, over)
 
     def _refund(self, found: Round, over: Mapping[Key, int]) -> None:
-        changes = [(found.buckets[key], count) for key, count in over.items() if count > 0]
+        changes = []
+        for key, count in over.items():
+            uncharged = min(count, found.uncharged[key])
+            found.uncharged[key] -= uncharged
+            if count > uncharged:
+                changes.append((found.buckets[key], count - uncharged))
         if changes:
             self.limiter.refund_many(changes)
 
@@ -229,4 +240,4 @@ class Limits:
         }
         if not empty or self.limiter.degraded:
             return []
-        return [pair for pair, gate in found.gates.items() if empty.intersection(gate.need.keys)]
+        return [pair for pair, gate in found.gates.items() if gate.need.lacks(empty)]

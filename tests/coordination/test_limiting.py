@@ -233,6 +233,33 @@ def test_a_shadow_counts_and_holds_nobody_back(dispatcher, limited, limiter):
     assert level(limiter, "slow") == 0
 
 
+def test_a_slow_shadow_lets_any_number_start(dispatcher, limited, limiter, monkeypatch):
+    limited({"shadow": True, "limit": 1, "period_seconds": 31 * 86_400, "burst": 1})
+    Agent.objects.update(slots=100)
+    worker(concurrency=200)
+    many(150)
+    marked = dispatch.mark
+    monkeypatch.setattr(dispatch, "mark", lambda term, picks: marked(term, picks[1:]))
+
+    assert dispatcher.cycle(None) == 149
+    assert level(limiter, "slow") == 0  # of the one that was given back, nothing had been charged
+
+
+def test_shed_cancels_what_none_of_the_agents_may_start(dispatcher, limited, swarms):
+    limited({"on_deny": "shed", "scope": "agent", "burst": 2})
+    Agent.objects.filter(swarm__slug="research").exclude(
+        name__in=["research-0", "research-1"]
+    ).update(enabled=False)
+    Agent.objects.update(slots=10)
+    worker(concurrency=20)
+    many(10)
+
+    dispatcher.cycle(None)
+    dispatcher.cycle(None)
+
+    assert states() == {"dispatched": 4, "cancelled": 6}
+
+
 def test_agents_have_limits_of_their_own(dispatcher, limited, swarms):
     limited({"scope": "agent", "burst": 2})
     Agent.objects.filter(swarm__slug="research", name__in=["research-0", "research-1"]).update(
