@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
@@ -19,16 +20,20 @@ from dashboard.views import fresh
 from gateway import catalogue, costs, spending
 from gateway.breaker import Mode
 from gateway.breaker.shared import Seen
-from gateway.cache.connection import Away
+from gateway.cache.connection import Away, Connection
 from gateway.cache.keys import Partition
+from gateway.cache.pool import patient_cache
 from gateway.cache.statistics import Statistics, statistics
 from gateway.costs import Report
 from gateway.pipe import surroundings
+from gateway.request import HitLevel
 from gateway.spending import Level
 from gateway.strictness import THRESHOLDS, Strictness
 
 HOURS = 24
 DAYS = 30
+FRESH_S = 10.0
+MOST_REPORTS = 1_000
 MOST_SHOWN = 50  # models, providers and budgets each; the admin and the command have the rest
 
 
@@ -55,10 +60,14 @@ class GatewayBoard:
 
     @property
     def hits(self) -> list[tuple[str, int]]:
-        """How many requests each level answered, and how many went to a model."""
+        """How many requests each level answered, and how many went to a model.
+
+        A request that awaited another one's answer had missed before.
+        """
         if self.cache is None:
             return []
-        return [*self.cache.hits.items(), ("model", self.cache.misses)]
+        called = max(0, self.cache.misses - self.cache.hits[HitLevel.COALESCED])
+        return [*self.cache.hits.items(), ("model", called)]
 
     @property
     def summary(self) -> str:
@@ -67,6 +76,34 @@ class GatewayBoard:
         rate = self.cache.hit_rate if self.cache else None
         hits = "no calls yet" if rate is None else f"{rate:.0%} of the calls hit"
         return f"{hits}; {rest}"
+
+
+class Reports:
+    """Costs by model, as each process tells them: a report sums every entry of the running day, and
+    each viewer of the page asks every three seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._found: dict[tuple[int, date], tuple[float, Report]] = {}
+
+    def of(self, tenant: Tenant, since: date) -> Report:
+        """What the tenant has spent from a day on, at most :data:`FRESH_S` ago."""
+        key, now = (tenant.pk, since), self._now()
+        until, found = self._found.get(key, (now, None))
+        if found is None or now >= until:
+            found = costs.report(tenant, "model", since)
+            if len(self._found) >= MOST_REPORTS:
+                self._found.clear()
+            self._found[key] = (self._now() + FRESH_S, found)
+        return found
+
+    def forget(self) -> None:
+        """Sum anew: between tests."""
+        self._found.clear()
+
+
+REPORTS = Reports()
 
 
 @require_safe
@@ -94,22 +131,22 @@ def _board(request: HttpRequest) -> GatewayBoard:
     view = catalogue.view()
     strictness = Strictness(view.policy(tenant.pk).strictness)
     names = sorted({row.provider.name for row in view.models_of(tenant.pk)})[:MOST_SHOWN]
-    around = surroundings()
+    connection = patient_cache().connection
     return GatewayBoard(
         tenant=tenant,
         now=now,
         since=since,
-        cache=_cache(tenant),
+        cache=_cache(tenant, connection),
         threshold=THRESHOLDS[strictness],
         strictness=strictness.value,
-        breakers=around.breakers.show(names),
-        costs=costs.report(tenant, "model", since),
+        breakers=surroundings().breakers.show(names, connection),
+        costs=REPORTS.of(tenant, since),
         budgets=spending.levels(tenant.pk)[:MOST_SHOWN],
     )
 
 
-def _cache(tenant: Tenant) -> Statistics | None:
+def _cache(tenant: Tenant, connection: Connection) -> Statistics | None:
     try:
-        return statistics(surroundings().cache.connection, Partition(str(tenant.pk)), HOURS)
+        return statistics(connection, Partition(str(tenant.pk)), HOURS)
     except Away:
         return None

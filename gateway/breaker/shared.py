@@ -76,11 +76,11 @@ class Breakers:
         now = time.monotonic()
         return frozenset(name for name, until in list(self._resting.items()) if now < until)
 
-    def show(self, providers: Iterable[str]) -> list[Seen]:
-        """How the breakers stand; one round trip."""
-        names = list(providers)
+    def show(self, providers: Iterable[str], through: Connection | None = None) -> list[Seen]:
+        """How the breakers stand; one round trip, of pages `through` a connection of their own."""
+        names, connection = list(providers), through or self._connection
         try:
-            replies = self._connection.ask_many([self._command(name, "show") for name in names])
+            replies = connection.ask_many([self._command(name, "show") for name in names])
         except Away:
             return [self._alone_shown(name) for name in names]
         return [

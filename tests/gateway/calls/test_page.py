@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from ansf_platform.accounts.models import Membership
+from dashboard.gateway import FRESH_S, REPORTS, GatewayBoard, Reports
 from gateway.breaker.shared import Breakers
 from gateway.cache.connection import Connection
 from gateway.cache.response_cache import ResponseCache
@@ -38,6 +41,8 @@ def shown(gateway, monkeypatch):
     gateway.around = replace(gateway.around, cache=cache)
     gateway.client.flushdb()
     monkeypatch.setattr("dashboard.gateway.surroundings", lambda: gateway.around)
+    monkeypatch.setattr("dashboard.gateway.patient_cache", lambda: gateway.around.cache)
+    REPORTS.forget()
     client = viewer(gateway.tenant)
 
     def ask(address="/gateway/"):
@@ -82,6 +87,29 @@ def test_it_tells_which_provider_rests(gateway, shown):
 
     assert "1 at rest" in told
     assert "main ✕ failed open: not called" in told
+
+
+def test_what_was_awaited_is_not_counted_as_a_call_of_a_model():
+    counts = {"exact": 5, "normalised": 0, "similar": 1, "coalesced": 3}
+    cache = SimpleNamespace(hits=counts, misses=7, hit_rate=9 / 13)
+    board = GatewayBoard(None, None, None, cache, 0.9, "balanced", (), None, ())
+
+    assert board.hits == [*counts.items(), ("model", 4)]
+
+
+def test_costs_are_summed_once_for_all_viewers_of_ten_seconds(
+    gateway, django_assert_max_num_queries
+):
+    clock = [0.0]
+    reports, since = Reports(lambda: clock[0]), timezone.now().date()
+    gateway.ask()
+    first = reports.of(gateway.tenant, since)
+    gateway.ask("Another?")
+
+    with django_assert_max_num_queries(0):
+        assert reports.of(gateway.tenant, since) is first
+    clock[0] = FRESH_S
+    assert reports.of(gateway.tenant, since).total.calls == first.total.calls + 1
 
 
 def test_without_redis_it_says_so(gateway, shown):
