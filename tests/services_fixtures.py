@@ -12,17 +12,29 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from ansf_platform.services.errors import BinaryMissing
 from ansf_platform.services.postgres import Postgres
+from ansf_platform.services.process import Launch
 from ansf_platform.services.rabbitmq import RabbitMQ
 from ansf_platform.services.server import PrivateServer
 from ansf_platform.services.valkey import Valkey
 
 Server = TypeVar("Server", bound=PrivateServer)
+CHOSEN = os.environ.get("ANSF_TEST_VALKEY", "")
+"""Another server program to test on, such as a redis-server of another version; or none."""
+
+
+class ChosenValkey(Valkey):
+    """What `Valkey` is, or the program that was chosen in its place."""
+
+    def launch(self) -> Launch:
+        usual = super().launch()
+        return replace(usual, argv=(CHOSEN, *usual.argv[1:])) if CHOSEN else usual
 
 
 def _enter(servers: ExitStack, server: Server) -> Server:
@@ -49,7 +61,7 @@ def _test_servers() -> Iterator[ExitStack]:
 @pytest.fixture(scope="session")
 def valkey(_session_servers: ExitStack) -> Valkey:
     """A Valkey for the session; take a database number or a key prefix of your own."""
-    return _enter(_session_servers, Valkey())
+    return _enter(_session_servers, ChosenValkey())
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +79,7 @@ def postgres(_session_servers: ExitStack) -> Postgres:
 @pytest.fixture
 def fresh_valkey(_test_servers: ExitStack) -> Callable[..., Valkey]:
     """Start a Valkey to be killed: takes the arguments of `Valkey`."""
-    return lambda **options: _enter(_test_servers, Valkey(**options))
+    return lambda **options: _enter(_test_servers, ChosenValkey(**options))
 
 
 @pytest.fixture

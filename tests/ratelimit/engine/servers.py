@@ -11,13 +11,13 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncRedisCluster
 
 from ansf_platform.services.ports import LOOPBACK
-from ansf_platform.services.valkey import Valkey
 from ratelimit.asynchronous import AsyncLimiter
 from ratelimit.buckets import Bucket
 from ratelimit.keys import Keys
 from ratelimit.limiter import Limiter
 from ratelimit.quota import Quota
 from ratelimit.scripts import Scripts
+from tests.services_fixtures import ChosenValkey
 
 PATIENT_S = 10.0  # where the budget is not what a test is about, a busy machine may be slow
 CLOCK = "the-tests-clock"  # "seconds microseconds", read in place of TIME
@@ -49,7 +49,7 @@ def close_clients():
         _made.pop().close()
 
 
-class ClusterNode(Valkey):
+class ClusterNode(ChosenValkey):
     """A Valkey that waits to be told its part of a cluster."""
 
     def prepare(self):
@@ -66,7 +66,7 @@ class Cluster:
         clients = [redis.Redis.from_url(node.url) for node in self.nodes]
         edges = [0, 5461, 10923, 16384]
         for i, client in enumerate(clients):
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", edges[i], edges[i + 1] - 1)
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(edges[i], edges[i + 1]))
             client.execute_command("CLUSTER", "MEET", LOOPBACK, self.nodes[0].port)
         until(lambda: all(_agrees(client) for client in clients), 20.0)
         for client in clients:
