@@ -46,10 +46,10 @@ class AsyncTransport(Protocol):
 class _Portions:
     """What both have in common: portions, a budget for each, and a queue in front."""
 
-    def __init__(self, budget_s: float) -> None:
+    def __init__(self, budget_s: float, most: int) -> None:
         self._budget_s = budget_s
         self._patience_s = max(budget_s, CONNECT_S)
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(min(AT_ONCE, most))
 
     async def run(self, commands: Sequence[Command]) -> Replies:
         """See `AsyncTransport`."""
@@ -106,7 +106,7 @@ class AsyncWire(_Portions):
     """The client's connections to one server; the budget counts once there is a connection."""
 
     def __init__(self, client: Redis, budget_s: float) -> None:
-        super().__init__(budget_s)
+        super().__init__(budget_s, client.connection_pool.max_connections)
         self._pool: Any = client.connection_pool
 
     async def _exchange(self, commands: Sequence[Command], *, whole: bool = False) -> Replies:
@@ -122,7 +122,7 @@ class AsyncClusterWire(_Portions):
     """A cluster's client, which knows the node of each key: one round trip to each of them."""
 
     def __init__(self, client: RedisCluster, budget_s: float) -> None:
-        super().__init__(budget_s)
+        super().__init__(budget_s, AT_ONCE)
         self._client = client
 
     async def _exchange(self, commands: Sequence[Command], *, whole: bool = False) -> Replies:
