@@ -25,13 +25,19 @@ What it promises
 4. `wait` gives the next free time slot and sleeps until then, first come first served; who is
    interrupted gives it back. A unit is charged when its slot is given, so with slots up to w
    seconds ahead the bound is `burst + rate · (T + w)` for the other buckets of that decision.
-5. `reserve` charges an estimate; `settle` corrects it once; a lost one keeps it. `slot` holds a
-   place as long as its holder beats; a crashed one becomes free when its life has passed.
+   Without Redis it asks again while there is time, in no order.
+5. `reserve` charges an estimate; `settle` corrects it once; a lost one keeps it. What is given back
+   is what still lies ahead of the charge: time that has refilled a unit gives it once, so promise 1
+   holds for what was used. Only `refund`, which knows of no charge, trusts its caller to be prompt;
+   so do, across shards, the buckets of a reservation that live apart from its record. `slot` holds
+   a place as long as its holder beats; a crashed one becomes free when its life has passed.
 6. Leases (`lease`) decide without a round trip: `burst + rate · T + workers · K`.
-7. No error of Redis reaches a caller. A caller waits for the budget (2 ms), at most three times
-   in a row; then the breaker is open and nobody waits. From then on all processes together admit
-   at most `burst + rate · T` by local shares (limit ÷ expected workers). A server that forgot
-   everything costs one more burst.
+7. No error of Redis reaches a caller. A caller waits for the budget (2 ms) for each round trip, and
+   50 ms for a connection where there is none; after three late replies in a row, or one connection
+   that failed, the breaker is open and nobody waits. From then on all processes together admit at
+   most `burst + rate · T` by local shares (limit ÷ expected workers). Redis is asked again after 50
+   ms, then ever more rarely, to once a second. A charge that was not heard of is told again; a
+   refund that may have been heard is not. A server that forgot everything costs one more burst.
 
 In a Redis Cluster all keys share one hash tag, so promise 2 holds and the cluster gives failover,
 not scale; `Keys(shard_by="tenant")` gives up that atomicity between a tenant's buckets and those
@@ -42,7 +48,8 @@ Who is who
 `quota`, `buckets`, `decision`, `level`, `keys`, `reference` are pure. `scripts` and the `.lua`
 files are the engine; `calls` says what each is asked, `plans` what is made of the answers, without
 asking anybody: `limiter` (threads, `wire`) and `asynchronous` (asyncio, `async_wire`) drive the
-same plans. `breaker` and `degraded` stand in for Redis, `lease` stands in front of it, `pool` has
-the limiters of this process. Policies are rows (`models`), read through `policies`; `throttle`,
+same plans. `line` is one server's connections, `cluster` those of many. `breaker` and `degraded`
+stand in for Redis, `debts` tells it afterwards, `lease` stands in front of it, `pool` has the
+limiter of this process. Policies are rows (`models`), read through `policies`; `throttle`,
 `login` and the dispatcher ask; `counting` keeps what was decided for the pages and Prometheus.
 """
