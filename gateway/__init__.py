@@ -21,8 +21,8 @@ Who is who
 ----------
 `request` has the values that go in and come out. `pipe` leads a call through its steps; what it
 uses are `cache` (with `similarity`, `embedder`), `router` and `routing` (what a model is chosen
-by), `compress` and `tokens`, `providers` and `breaker`, `ledger`, `budgets` and `savings`.
+by), `compress`, `tokens` and `prompts`, `providers` and `breaker`, `ledger`, `budgets`, `savings`.
 `catalogue` is what rows say, a second behind them. `openai_api` is the pipe for foreign clients;
-`api`, `admin` and the commands are for people. `compress`, `router`, `routing`, `similarity`,
-`tokens` and `breaker.machine` are pure.
+`api`, `admin` and the commands are for people. `compress`, `router`, `routing`, `prompts`,
+`similarity`, `tokens` and `breaker.machine` are pure.
 """
