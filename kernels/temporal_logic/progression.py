@@ -32,6 +32,9 @@ class Term(NamedTuple):
 MAX_WORK = 1_000_000
 """Pairs of terms joined or compared (some seconds): building cannot be interrupted."""
 
+_SIDE_BY_SIDE = 8
+"""Nodes of a large cube that take as long as a pair of ordinary terms."""
+
 
 class TooLarge(ValueError):
     """A formula whose automaton exceeds the limits."""
@@ -46,6 +49,7 @@ class Progression:
         self.limit = limit
         self._terms: dict[int, tuple[Term, ...]] = {}
         self._of_cubes: dict[tuple[int, ...], tuple[Term, ...]] = {}
+        self._ends: dict[int, bool] = {}
         self._work = 0
 
     def explore(self, root: int) -> dict[Cube, tuple[Term, ...]]:
@@ -71,21 +75,29 @@ class Progression:
         return all(self._at_end(node) for node in cube)
 
     def _at_end(self, node: int) -> bool:
-        row = self.pool.rows[node]
-        if row.kind in {"and", "or"}:
-            return (all if row.kind == "and" else any)(self._at_end(part) for part in row.operands)
-        return row.kind == "true" or (row.kind in {"G", "R"} and not self.is_literal(node))
+        if node not in self._ends:
+            row = self.pool.rows[node]
+            if row.kind in {"and", "or"}:
+                parts = [self._at_end(part) for part in row.operands]
+                self._ends[node] = all(parts) if row.kind == "and" else any(parts)
+            else:
+                open_ = row.kind in {"G", "R"} and not self.is_literal(node)
+                self._ends[node] = row.kind == "true" or open_
+        return self._ends[node]
 
     def _cube(self, cube: Cube) -> tuple[Term, ...]:
         """All of its nodes at once; cubes with equal beginnings share the work."""
-        return self._first(tuple(sorted(cube)))
-
-    def _first(self, nodes: tuple[int, ...]) -> tuple[Term, ...]:
-        if not nodes:
-            return (Term(frozenset(), frozenset(), frozenset()),)
-        if nodes not in self._of_cubes:
-            self._of_cubes[nodes] = self._both(self._first(nodes[:-1]), self._progress(nodes[-1]))
-        return self._of_cubes[nodes]
+        nodes = tuple(sorted(cube))
+        terms = self._of_cubes.get(nodes)
+        if terms is not None:
+            return terms
+        terms = (Term(frozenset(), frozenset(), frozenset()),)
+        for length, node in enumerate(nodes, 1):
+            beginning = nodes[:length]
+            if beginning not in self._of_cubes:
+                self._of_cubes[beginning] = self._both(terms, self._progress(node))
+            terms = self._of_cubes[beginning]
+        return terms
 
     def _progress(self, node: int) -> tuple[Term, ...]:
         if node not in self._terms:
@@ -173,20 +185,26 @@ class Progression:
 
     def follows(self, strong: Cube, weak: Cube) -> bool:
         """Whether a cube's obligations include another's, as far as one can see at once."""
-        return strong >= weak or all(
-            wanted in strong or any(self._implies(node, wanted) for node in strong)
-            for wanted in weak
-        )
+        missing = weak - strong
+        self._count(len(missing) * len(strong) // _SIDE_BY_SIDE)
+        return all(any(self._implies(node, wanted) for node in strong) for wanted in missing)
 
     def strongest(self, cube: Cube) -> Cube:
         """The cube without what the rest of it implies: F[0,3] p makes F[0,5] p superfluous."""
         if len(cube) < 2:
             return cube
-        return frozenset(
+        self._count(len(cube) // _SIDE_BY_SIDE)
+        alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+        for node in cube:
+            row = self.pool.rows[node]
+            alike.setdefault((row.kind, row.operands), []).append(node)
+        superfluous = {
             node
-            for node in cube
-            if not any(other != node and self._implies(other, node) for other in cube)
-        )
+            for group in alike.values()
+            for node in group
+            if any(other != node and self._implies(other, node) for other in group)
+        }
+        return cube - superfluous if superfluous else cube
 
     def _implies(self, first: int, second: int) -> bool:
         """Equal operators on equal operands, where one window is within the other."""

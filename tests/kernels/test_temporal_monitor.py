@@ -187,3 +187,15 @@ def test_single_samples_and_steps_are_chunks_too(tree, trace):
 
     assert single.bounds()[0].tolist() == whole.bounds()[0].tolist()
     assert single.finish().robustness.tolist() == whole.finish().robustness.tolist()
+
+
+def test_many_obligations_joined_in_a_row_are_watched_one_by_one():
+    names = [f"s{number}" for number in range(600)]
+    monitor = Monitor(" & ".join(f"G {name}" for name in names))
+
+    monitor.update({name: [True, True] for name in names})
+    assert monitor.verdict is Outcome.INCONCLUSIVE
+    monitor.update({name: [name != "s444"] for name in names})
+    assert monitor.verdict is Outcome.FALSE
+    with pytest.raises(temporal_logic.TooLarge):
+        Monitor(" <-> ".join(f"F {name}" for name in names[:50]))
