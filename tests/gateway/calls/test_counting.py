@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,8 @@ from gateway.prompts import MARGIN, size_of
 from gateway.request import Message
 from gateway.tokens import count
 from ratelimit import policies
+from ratelimit.models import Policy
 from ratelimit.subject import Subject
-from tests.gateway.calls.test_pipe import limit
 from tests.gateway.server import Turn, tokens_of
 
 HOT = {"temperature": 1.0}
@@ -68,7 +70,11 @@ def test_what_comes_beside_the_texts_is_held_before_the_call(gateway, fields):
 
     assert gateway.server.calls == 0
     Budget.objects.all().delete()
-    limit("tokens", 100_000, unit="tokens")
+    Policy.objects.create(
+        name="tokens", limit=100_000, unit="tokens", period_seconds=Decimal(3600), scope="global",
+        applies_to="gateway",
+    )  # fmt: skip
+    policies.forget()
     buckets = policies.applying("gateway", Subject(tenant=str(gateway.tenant.pk), model="big"))
     answer = gateway.ask(**asked)
     assert answer.route.tokens_in >= 8_000
