@@ -78,7 +78,8 @@ def apart() -> bool:
 
 def finish() -> None:
     """Wait until everything that was to be done later is done."""
-    _behind().submit(int).result()
+    if _behind.cache_info().currsize:
+        _behind().submit(int).result()
 
 
 def surviving(function: Callable[P, T], *words: P.args, **named: P.kwargs) -> T:

@@ -1,7 +1,8 @@
 """Many calls of one task: a bounded number at a time, with progress, and an end when asked to.
 
 They run on an event loop of their own in the calling thread: calls wait for their models without
-a thread each, and what they do in between shares the pipe's few threads and connections.
+a thread each, and what they do in between shares a few threads, which end with the batch: a worker
+has many processes, and each keeps no more connections than it needs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gateway import threads
 from gateway.errors import GatewayError, LimitReached, ProviderLimited
 from gateway.pipe.driving import acomplete
 from gateway.pipe.exchange import Terms
@@ -50,7 +52,11 @@ LIMITS = (LimitReached, ProviderLimited)
 
 def complete_many(requests: Sequence[Request], batch: Batch) -> list[Outcome]:
     """One answer or error for each request, in their order. Raises Stopped."""
-    return asyncio.run(_all(requests, batch))
+    with threads.rented(batch.parallel):
+        try:
+            return asyncio.run(_all(requests, batch))
+        finally:
+            threads.finish()  # a worker's processes end without waiting for anything
 
 
 async def _all(requests: Sequence[Request], batch: Batch) -> list[Outcome]:

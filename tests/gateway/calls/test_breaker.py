@@ -15,7 +15,7 @@ from gateway.breaker import Mode, Outcome, Rules, State, ask, tell
 from gateway.breaker.shared import SCRIPT, Breakers
 from gateway.cache.connection import Connection
 from gateway.errors import NoModel, ProviderFailed, Unavailable
-from tests.gateway.server import failing, slow
+from tests.gateway.server import Turn, failing, limited, slow
 
 RULES = Rules(
     window_ms=1_000, slices=4, least_calls=4, failure_percent=50, slow_percent=75, open_ms=500,
@@ -220,3 +220,48 @@ def test_what_the_caller_did_wrong_does_not_open_it(impatient):
 
     assert impatient.server.calls == 8
     assert impatient.around.breakers.show(["main"])[0].mode is Mode.CLOSED
+
+
+def test_a_provider_that_asks_to_wait_is_not_ill(impatient):
+    impatient.server.plan(then=limited(0))
+    trouble(impatient, 8)
+
+    assert impatient.server.calls == 8
+    assert impatient.around.breakers.show(["main"])[0].mode is Mode.CLOSED
+
+
+def test_a_reader_that_takes_its_time_says_nothing_about_the_provider(impatient):
+    impatient.around = impatient.surroundings(Rules(least_calls=2, slow_share=8, open_ms=60_000))
+
+    for number in range(2):
+        for _ in impatient.stream(f"Question {number}", temperature=1.0):
+            time.sleep(0.1)  # longer in all than the 0.8 s that a provider may take
+
+    shown = impatient.around.breakers.show(["main"])[0]
+    assert (shown.mode, shown.calls, shown.slow) == (Mode.CLOSED, 2, 0)
+
+
+def test_a_stream_whose_first_piece_comes_late_is_slow(impatient):
+    impatient.around = impatient.surroundings(Rules(least_calls=2, slow_share=1, open_ms=60_000))
+    impatient.server.plan(then=slow(0.15))
+
+    for number in range(2):
+        list(impatient.stream(f"Question {number}", temperature=1.0))
+
+    assert impatient.around.breakers.show(["main"])[0].mode is Mode.OPEN
+
+
+def test_a_stream_cut_for_its_readers_slowness_is_no_failure(impatient):
+    impatient.provider.timeout_seconds = 0.5
+    impatient.provider.save()
+    impatient.server.plan(then=Turn(drip_s=0.02))
+
+    def read_slowly(number):
+        for _ in impatient.stream(f"Question {number}", temperature=1.0):
+            time.sleep(0.15)
+
+    for number in range(4):
+        with pytest.raises(ProviderFailed):
+            read_slowly(number)
+
+    assert impatient.around.breakers.show(["main"])[0].failed == 0
