@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.25  # between polls when nobody notifies
 BUSY_SECONDS = 0.015  # between cycles that found work: the window holds more work than that
-TRICKLE_SECONDS = 0.003  # the same, when all that was found was limited
+TRICKLE_SECONDS = 0.003  # the same on SQLite, when all that was found was limited
+SOON_SECONDS = 0.020  # a cycle that comes of itself so soon is not hurried by tasks that ended
 SQLITE_POLL_SECONDS = 0.005
 ERROR_SECONDS = 0.5
 FORGET_SECONDS = 1.0  # of each ten seconds: judging leases must not wait for pruning
@@ -64,6 +65,10 @@ class Coordinator:
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     _stopping: threading.Event = field(default_factory=threading.Event)
     _wake: threading.Event = field(default_factory=threading.Event)
+    _room: threading.Event = field(default_factory=threading.Event)
+    """Tasks ended since the cycle began."""
+    _hurries: bool = False
+    """Whether that is worth a cycle: the next one is not about to come of itself."""
     _leadership: Leadership = field(init=False)
     _publisher: Publisher = field(init=False)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -144,8 +149,14 @@ class Coordinator:
         raw = connection.connection
         raw.execute("LISTEN ansf")
         while not self._stopping.is_set():
-            for _ in raw.notifies(timeout=1.0, stop_after=1):
-                self._wake.set()
+            for note in raw.notifies(timeout=1.0, stop_after=1):
+                self._hear(note.payload)
+
+    def _hear(self, told: str) -> None:
+        if told == sql.ONLY_ENDED:
+            self._room.set()
+        if told != sql.ONLY_ENDED or self._hurries:
+            self._wake.set()
 
     def _dispatch(self) -> None:
         dispatcher = Dispatcher(self._publisher)
@@ -156,17 +167,29 @@ class Coordinator:
                 self._stopping.wait(0.05)
                 continue
             self._wake.clear()
+            self._room.clear()
             moved = lifecycle.wake(term) + dispatcher.cycle(term)
             if moved and (dispatcher.flowing or not dispatcher.limits.waiting):
                 self._stopping.wait(BUSY_SECONDS)
                 continue
-            if moved:  # a trickle that policies let through: nobody else is to wait for it
-                self._stopping.wait(TRICKLE_SECONDS)
             idle = min(IDLE_SECONDS, dispatcher.limits.next_in)
             if sql.postgres():
-                self._wake.wait(idle)
-            else:
-                seen = self._await_change(seen, idle)
+                self._await_word(idle)
+                continue
+            if moved:  # a trickle that policies let through: nobody else is to wait for it
+                self._stopping.wait(TRICKLE_SECONDS)
+            seen = self._await_change(seen, idle)
+
+    def _await_word(self, seconds: float) -> None:
+        """Wait for a notification, or for so long.
+
+        Beside a policy's trickle the end of each of its tasks would bring about a cycle that finds
+        nothing, and whoever comes meanwhile would wait for that.
+        """
+        self._hurries = seconds > SOON_SECONDS
+        if not (self._hurries and self._room.is_set()):
+            self._wake.wait(seconds)
+        self._hurries = False
 
     def _await_change(self, seen: int, seconds: float) -> int:
         """Wait until another connection wrote to the SQLite file, or for so long."""

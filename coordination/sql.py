@@ -207,11 +207,15 @@ def atomic() -> AbstractContextManager[None]:
     return transaction.atomic()
 
 
-def notify(channel: str = "ansf") -> None:
+ONLY_ENDED = "ended"
+"""What is told where tasks ended and nothing became ready: there is room, if that was short."""
+
+
+def notify(channel: str = "ansf", told: str = "") -> None:
     """Wake the leader when this transaction commits (SQLite: it watches the file instead)."""
     if postgres():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, '')", [channel])
+            cursor.execute("SELECT pg_notify(%s, %s)", [channel, told])
 
 
 def one(rows: Sequence[Row]) -> Row | None:

@@ -147,13 +147,18 @@ def finish(claim_id: UUID, results: Sequence[Finished]) -> Report:
             if large:
                 bodies.write(TaskBody.Kind.RESULT, large)
             settle([end for end in ended_from(holding(moved)) if end.status in TERMINAL])
-            sql.notify()
+            sql.notify(told=sql.ONLY_ENDED if all(map(_only_ends, moved)) else "")
         missed = [item for item in results if item.id not in recorded]
         repeated = _recorded_before(claim_id, missed) if missed else frozenset()
         fenced = frozenset(item.id for item in missed) - repeated
         if fenced:
             counters.add("fenced", len(fenced))
     return Report(recorded, repeated, fenced)
+
+
+def _only_ends(row: sql.Row) -> bool:
+    """Whether a task's end lets nothing else start but what waits for room."""
+    return row["status"] in TERMINAL and row["run_id"] is None and row["lane_id"] is None
 
 
 def _ids(moved: Sequence[sql.Row], results: Sequence[Finished]) -> frozenset[UUID]:
