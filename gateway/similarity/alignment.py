@@ -41,6 +41,7 @@ def _groups() -> dict[str, frozenset[int]]:
     return {word: frozenset(numbers) for word, numbers in found.items()}
 
 
+_DENYING = frozenset(("un", "in", "im", "ir", "dis", "non", "de", "mis"))
 _GROUPS = _groups()
 _NONE: frozenset[int] = frozenset()
 
@@ -84,12 +85,10 @@ def align(a: Sequence[Word], b: Sequence[Word]) -> Alignment:
 
 def opposite(a: Word, b: Word) -> bool:
     """Whether one is the other's antonym, from the list or by a negating prefix."""
-    if frozenset((a.stem, b.stem)) in _OPPOSITES:
+    longer, shorter = (a.text, b.text) if len(a.text) >= len(b.text) else (b.text, a.text)
+    if longer.endswith(shorter) and longer.removesuffix(shorter) in _DENYING:
         return True
-    longer, shorter = sorted((a.text, b.text), key=len, reverse=True)
-    return any(
-        longer == prefix + shorter for prefix in ("un", "in", "im", "ir", "dis", "non", "de", "mis")
-    )
+    return frozenset((a.stem, b.stem)) in _OPPOSITES
 
 
 def _equal(a: Word, b: Word) -> bool:

@@ -80,7 +80,10 @@ def _swapped(
     a: Sequence[Word], b: Sequence[Word], aligned: Alignment, heads: frozenset[str]
 ) -> bool:
     """Whether what follows a preposition in one text is in another role in the other."""
-    in_a, in_b = _governed(a, heads), _governed(b, heads)
+    in_a = _governed(a, heads)
+    in_b = _governed(b, heads) if in_a else in_a
+    if not in_b:
+        return False
     roles_a = {pair.a for pair in aligned.pairs if pair.a in in_a}
     roles_b = {pair.a for pair in aligned.pairs if pair.b in in_b}
     return bool(roles_a) and bool(roles_b) and not roles_a & roles_b
