@@ -22,11 +22,10 @@ from gateway.threads import in_thread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A part of an answer on its way; the last one has the whole `answer`."""
+    """A part of an answer, or of a refusal, on its way; the last one has the whole `answer`."""
 
     text: str = ""
     refusal: str = ""
-    """Of an answer that declines: its words, which are then no `text`."""
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     finish_reason: FinishReason | None = None
     model: str = ""
