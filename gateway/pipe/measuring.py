@@ -15,6 +15,8 @@ from gateway.tokens import UNCALIBRATED, Calibration, count
 _MOST_REMEMBERED = 1_000
 _FEWEST_TOKENS = 50
 """Of a prompt that is learned from: in shorter ones a provider's own preamble weighs most."""
+_MOST_TOKENS = 20_000
+"""Likewise: longer ones tell no more and are not counted again."""
 
 
 class Calibrations:
@@ -65,7 +67,7 @@ def learn(x: Exchange, row: LanguageModel, reply: Reply, believed: Usage) -> Non
     """Take a provider's count of a prompt of plain turns, if it is believed, to correct ours."""
     if reply.usage is not believed or reply.simulated or Reader.of(row.upstream).vocabulary:
         return
-    if x.request.tools or x.request.response_format:
+    if x.request.tools or x.request.response_format or x.tokens_in > _MOST_TOKENS:
         return
     if any(turn.parts or turn.tool_calls for turn in x.prompt):
         return
