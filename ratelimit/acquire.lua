@@ -24,21 +24,18 @@ if reply[1] == 0 then return reply end
 for i = 1, count do
   local at = (i - 1) * WIDTH
   local whole, part = ARGV[at + 3] + 0, ARGV[at + 4] + 0
-  local costs = whole > 0 or part > 0
-  if fits[i] then
+  if fits[i] and (whole > 0 or part > 0) then
     local units = tonumber(ARGV[at + 2])
     whole, part = wholes[i] + whole, parts[i] + part
     if part >= units then whole, part = whole + 1, part - units end
-    if costs then keep(KEYS[i], now, whole, part, ARGV[at + 1]) end
+    keep(KEYS[i], now, whole, part, ARGV[at + 1])
     wholes[i], parts[i] = whole, part
-  else
-    wholes[i], parts[i] = 0, 0
   end
 end
 if KEYS[count + 1] then
   local record = ARGV[count * WIDTH + 1]
   for i = 1, count do
-    record = record .. string.format(' %.0f:%.0f', wholes[i], parts[i])
+    record = record .. (fits[i] and string.format(' %.0f:%.0f', wholes[i], parts[i]) or ' 0:0')
   end
   redis.call('SET', KEYS[count + 1], record, 'PX', ARGV[count * WIDTH + 2])
 end

@@ -15,12 +15,13 @@ end
 -- of us wrote says nothing, and is overwritten.
 local function level(raw, now, ratio, units)
   if not raw then return now, 0 end
-  local whole, part, kept = string.match(raw, '^(%d+):(%d+):([1-9]%d*/[1-9]%d*)$')
-  if not whole then return now, 0 end
-  whole, part = math.min(tonumber(whole), now + FURTHEST), tonumber(part)
-  if whole < now then return now, 0 end
+  local whole, part, kept = string.match(raw, '^(%d+):(%d+):(.+)$')
+  whole, part = tonumber(whole), tonumber(part)
+  if not whole or whole < now then return now, 0 end
+  if whole > now + FURTHEST then whole = now + FURTHEST end
   if kept == ratio then return whole, part end
-  local old_units, old_micros = string.match(kept, '^(%d+)/(%d+)$')
+  local old_units, old_micros = string.match(kept, '^([1-9]%d*)/([1-9]%d*)$')
+  if not old_units then return now, 0 end
   local micros = string.match(ratio, '/(%d+)$')
   local taken = ((whole - now) + part / old_units) * old_units / old_micros
   local ahead = math.min(taken * micros / units, FURTHEST)
