@@ -11,7 +11,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from dashboard.templatetags.figures import span
+from dashboard.templatetags.figures import DAY, HOUR, MINUTE, span
 from ratelimit.models import Policy
 from ratelimit.selectors import KeyLevel, Seen
 
@@ -92,7 +92,10 @@ def left(level: KeyLevel) -> str:
 @register.filter
 def wait(seconds: float) -> str:
     """A time to wait, never told too short."""
-    return f"{ceil(seconds * 1000)} ms" if seconds < 1 else span(ceil(seconds))
+    if seconds < 1:
+        return f"{ceil(seconds * 1000)} ms"
+    shown = 1 if seconds < MINUTE else MINUTE if seconds < DAY else HOUR
+    return span(ceil(seconds / shown) * shown)
 
 
 @register.filter

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansf_platform.services.ports import LOOPBACK, free_port
-from ratelimit.breaker import OPENED_BY, Breaker
+from ratelimit.breaker import OPENED_BY, Breaker, waits
 from ratelimit.buckets import Bucket
 from ratelimit.degraded import MOST_BUCKETS, Local, share
 from ratelimit.keys import Keys
@@ -180,6 +182,33 @@ def test_a_limiter_without_a_server_never_looks_for_one():
 
     assert [decision.allowed for decision in decisions] == [True, True, True, False, False]
     assert limiter._prober._thread is None
+
+
+def test_redis_is_asked_for_soon_and_then_ever_more_rarely():
+    asked = list(islice(waits(1.0), 9))
+
+    assert 0.0375 <= asked[0] <= 0.0625
+    assert all(0.75 * 0.05 * 2**n <= wait_s <= 1.25 * 0.05 * 2**n
+               for n, wait_s in enumerate(asked[:5]))  # fmt: skip
+    assert all(0.75 <= wait_s <= 1.25 for wait_s in asked[5:])
+    assert max(islice(waits(0.01), 5)) < 0.0126
+
+
+@pytest.mark.valkey
+def test_whoever_asks_first_finds_a_connection(single):
+    limiter = Limiter(single.client(), keys=Keys(unique()), budget_s=0.5)
+
+    limiter.connect()
+
+    assert len(limiter._wire._idle) == 1
+    limiter.close()
+
+
+def test_connecting_in_vain_opens_the_breaker(away):
+    away.connect()
+
+    assert away.degraded
+    Limiter(None, workers=1).connect()
 
 
 def test_only_failures_in_a_row_open_the_breaker():
