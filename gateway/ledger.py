@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import sql
+from django.db.models import Field
 from django.utils import timezone
 
 from gateway import budgets, spending
@@ -72,14 +74,29 @@ def _recorded(entry: LedgerEntry, *, reserved: bool) -> Recorded:
 
 def _inserted(entry: LedgerEntry) -> bool:
     """Whether the row is new. One statement; a call that is there already is no error."""
-    columns = [column for column in LedgerEntry._meta.concrete_fields if not column.primary_key]  # noqa: SLF001 - Django's name for it
-    query = sql.InsertQuery(LedgerEntry)
-    query.insert_values(columns, [entry])
-    ((text, words),) = query.get_compiler(connection=connection).as_sql()
+    values = [
+        column.get_db_prep_save(column.pre_save(entry, True), connection) for column in _columns()
+    ]
     with connection.cursor() as cursor:
-        # Not "OR IGNORE": what the constraints refuse has to be told.
-        cursor.execute(f"{text} ON CONFLICT (tenant_id, request_id) DO NOTHING", words)
+        cursor.execute(_insertion(), values)
         return bool(cursor.rowcount == 1)
+
+
+@cache
+def _columns() -> list[Field[Any, Any]]:
+    # "_meta" is Django's name for it.
+    return [each for each in LedgerEntry._meta.concrete_fields if not each.primary_key]  # noqa: SLF001
+
+
+@cache
+def _insertion() -> str:
+    names = ", ".join(f'"{column.column}"' for column in _columns())
+    places = ", ".join(["%s"] * len(_columns()))
+    # Not "OR IGNORE": what the constraints refuse has to be told.
+    return (
+        f"INSERT INTO {LedgerEntry._meta.db_table} ({names}) VALUES ({places}) "  # noqa: S608, SLF001 - names of ours
+        "ON CONFLICT (tenant_id, request_id) DO NOTHING"
+    )
 
 
 def _entry(call: Call) -> LedgerEntry:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 
 from django.db import DatabaseError, IntegrityError
@@ -30,19 +32,47 @@ GATHERED_S = 0.05
 _PRUNED_EVERY = 500
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A decision that is to be a row; made into one where nobody waits."""
+
+    tenant_id: int
+    request_id: str
+    decision: RouteDecision
+    policy: str
+    task_class: str
+    at: datetime = field(default_factory=timezone.now)
+
+    def row(self) -> RouteRecord:
+        decision = self.decision
+        return RouteRecord(
+            tenant_id=self.tenant_id,
+            request_id=self.request_id.replace("\x00", "")[:100],
+            at=self.at,
+            policy=self.policy[:100],
+            task_class=self.task_class,
+            model=decision.model,
+            provider=decision.provider,
+            explored=decision.explored,
+            cheap_suffices=decision.cheap_suffices,
+            expected_cost=decision.chosen.expected_cost,
+            detail=decision.as_dict(),
+        )
+
+
 class Waiting:
     """Decisions on their way to their rows. Threads share it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._rows: deque[RouteRecord] = deque()
+        self._decided: deque[_Decided] = deque()
         self._called = False
 
-    def add(self, row: RouteRecord) -> None:
-        """Take a row; somebody is called to write it."""
+    def add(self, decided: _Decided) -> None:
+        """Take a decision; somebody is called to write it."""
         with self._lock:
-            self._rows.append(row)
-            full, call = len(self._rows) >= MOST_WAITING, not self._called
+            self._decided.append(decided)
+            full, call = len(self._decided) >= MOST_WAITING, not self._called
             self._called = True
         if full:
             self.write()
@@ -58,7 +88,8 @@ class Waiting:
 
     def _taken(self) -> list[RouteRecord]:
         with self._lock:
-            return [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
+            taken = [self._decided.popleft() for _ in range(min(BATCH, len(self._decided)))]
+        return [decided.row() for decided in taken]
 
 
 WAITING = Waiting()
@@ -73,7 +104,7 @@ def keep(
     task_class: str = "simple",
 ) -> None:
     """Have a decision written with its reasons, soon."""
-    WAITING.add(_row(tenant_id, request_id, decision, policy, task_class))
+    WAITING.add(_Decided(tenant_id, request_id, decision, policy, task_class))
 
 
 def store(
@@ -85,7 +116,7 @@ def store(
     task_class: str = "simple",
 ) -> RouteRecord:
     """Write a decision with its reasons; now and then the oldest go."""
-    row = _row(tenant_id, request_id, decision, policy, task_class)
+    row = _Decided(tenant_id, request_id, decision, policy, task_class).row()
     row.save(force_insert=True)
     _prune_after([row])
     return row
@@ -94,24 +125,6 @@ def store(
 def prune(last: int) -> int:
     """Delete the decisions up to an id; answers how many."""
     return RouteRecord.objects.filter(pk__lte=last).delete()[0]
-
-
-def _row(
-    tenant_id: int, request_id: str, decision: RouteDecision, policy: str, task_class: str
-) -> RouteRecord:
-    return RouteRecord(
-        tenant_id=tenant_id,
-        request_id=request_id.replace("\x00", "")[:100],
-        at=timezone.now(),
-        policy=policy[:100],
-        task_class=task_class,
-        model=decision.model,
-        provider=decision.provider,
-        explored=decision.explored,
-        cheap_suffices=decision.cheap_suffices,
-        expected_cost=decision.chosen.expected_cost,
-        detail=decision.as_dict(),
-    )
 
 
 def _write(batch: list[RouteRecord]) -> None:

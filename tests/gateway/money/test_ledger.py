@@ -5,14 +5,15 @@ import io
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import costs, rollups
+from gateway import costs, ledger, rollups
+from gateway.budgets import Payer
 from gateway.models import LedgerEntry, Rollup
 from gateway.pricing import Prices
-from gateway.savings import Usage, amounts
+from gateway.savings import Amounts, Usage, amounts
 from tests.databases import in_threads
 from tests.gateway.money.conftest import CALL, LARGE, SMALL
 
@@ -62,6 +63,34 @@ def test_of_many_at_once_one_writes_the_call(tenant, pay, budget):
     assert sorted(told) == [False] * 7 + [True]
     assert LedgerEntry.objects.count() == 1
     assert tenant.pk == LedgerEntry.objects.get().tenant_id
+
+
+def test_a_connection_that_has_died_costs_a_call_nothing(pay):
+    pay("one")
+    connection.connection.close()  # as by a restart of the server: Django does not know
+
+    assert pay("two").written
+    assert LedgerEntry.objects.count() == 2
+
+
+def test_a_call_without_a_budget_is_one_statement(pay, django_assert_num_queries):
+    pay("first", reserved=False)
+
+    with django_assert_num_queries(1):
+        pay("one", reserved=False)
+
+
+def test_an_entry_that_a_constraint_refuses_is_told_and_not_taken_for_one_there(tenant):
+    odd = ledger.Call(
+        request_id="odd",
+        payer=Payer(tenant_id=tenant.pk, model="small"),
+        usage=Usage(1, 1),
+        amounts=Amounts(5, 4, 0, 0, 0),
+        reserved=False,
+    )
+
+    with pytest.raises(IntegrityError):
+        ledger.record(odd)
 
 
 def test_the_database_refuses_an_entry_that_does_not_add_up(tenant):
