@@ -12,14 +12,13 @@ the same). Codes are symmetric, with one scale per row: value ≈ code × scale.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kernels import rows
-from kernels.compile import jit
+from kernels import coarse, rows, scans
 from kernels.duplicates import near_duplicates
 from kernels.rows import Metric, Vectors
 from kernels.series import Integers, as_count
@@ -40,12 +39,20 @@ Kind = Literal["int8", "int4", "sign"]
 MAX_NEIGHBOURS = 4096
 """Results per query; more are a job for an export."""
 
+COARSE_FROM = 16 << 20
+"""Bytes of int8 codes from which a search looks at four bits of each first."""
+
 _LARGEST = {"int8": 127.0, "int4": 7.0}
 _INT4_CLIP = 2.5
 """Root mean squares kept by four bits; the few values beyond would make all others coarse."""
 
-_BLOCK = 512
-"""Rows that stay in the first cache levels while every query of a batch is held against them."""
+
+@dataclass(slots=True)
+class _Seen:
+    """What was made of codes on the way."""
+
+    asked: bool = False
+    plane: coarse.Plane | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Codes:
 
     `scales` and `offsets` are float32 (n,): score ≈ code product × scales + offsets. Everything
     is contiguous and checked here once, because scans check nothing. Raises ValueError.
+    Once searched, the values are not to change: of many a summary is kept, see `plane`.
     """
 
     kind: Kind
@@ -61,6 +69,7 @@ class Codes:
     values: NDArray[Any]
     scales: Vectors
     offsets: Vectors
+    _seen: _Seen = field(default_factory=_Seen, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         width, dtype = {
@@ -87,6 +96,18 @@ class Codes:
     def nbytes(self) -> int:
         """Bytes of all three arrays."""
         return self.values.nbytes + self.scales.nbytes + self.offsets.nbytes
+
+    def plane(self, fewest: int = COARSE_FROM) -> coarse.Plane | None:
+        """Four bits of each code, for a first look; None while that would not pay.
+
+        It does for `fewest` bytes of int8 codes, those that no cache holds, and from the second
+        time it is asked for; it takes half as much memory as the values.
+        """
+        if self._seen.plane is None and self.kind == "int8" and self.values.nbytes >= fewest:
+            if self._seen.asked:
+                self._seen.plane = coarse.plane_of(self.values)
+            self._seen.asked = True
+        return self._seen.plane
 
 
 class Matches(NamedTuple):
@@ -144,10 +165,17 @@ def top_k(codes: Codes, query: ArrayLike, k: int, mask: ArrayLike | None = None)
     best: tuple[Any, ...] = (codes.scales, codes.offsets, use, indices, scores, counts)
     if codes.kind == "sign":
         with np.errstate(over="ignore"):  # counting bits multiplies modulo 2**64
-            _scan_signs(codes.values, sign_codes(queries).values, *best)
+            scans.scan_signs(codes.values, sign_codes(queries).values, *best)
     else:
-        scan = _scan_int8 if codes.kind == "int8" else _scan_int4
-        scan(codes.values, *_rounded(queries, _LARGEST["int8"]), *best)
+        plane = codes.plane() if len(queries) == 1 else None
+        width = codes.dimension if plane is None else plane.dither.shape[1]
+        factors, units = scans.round_queries(queries, width, _LARGEST["int8"], rows.TINY)
+        if plane is not None:
+            part = (codes.scales, codes.offsets, use, indices[0], scores[0])
+            coarse.scan((plane.words, plane.dither), codes.values, factors, units[0], *part)
+        else:
+            scan = scans.scan_int8 if codes.kind == "int8" else scans.scan_int4
+            scan(codes.values, factors, units, *best)
     return _ordered(indices, scores, single)
 
 
@@ -243,159 +271,3 @@ def _ordered(indices: Integers, scores: Vectors, single: bool, k: int | None = N
         return Matches(indices, scores)
     found = int(np.count_nonzero(indices[0] >= 0))
     return Matches(indices[0, :found], scores[0, :found])
-
-
-@jit
-def _keep(indices: Integers, scores: Vectors, count: int, score: np.float32, row: int) -> int:
-    """Put a row into the heap of the best so far, its worst on top; the new count.
-
-    Of equal scores the later row is the worse: rows come in order, so it never gets in.
-    """
-    place = count
-    if count < indices.size:
-        while place > 0 and scores[(place - 1) // 2] >= score:
-            above = (place - 1) // 2
-            # Of equals the earlier row must not rise above a later one.
-            if scores[above] == score and indices[above] > row:
-                break
-            scores[place] = scores[above]
-            indices[place] = indices[above]
-            place = above
-        scores[place] = score
-        indices[place] = row
-        return count + 1
-    place = 0
-    while True:
-        below = 2 * place + 1
-        if below >= count:
-            break
-        other = below + 1
-        if other < count and (
-            scores[other] < scores[below]
-            or (scores[other] == scores[below] and indices[other] > indices[below])
-        ):
-            below = other
-        if scores[below] > score or (scores[below] == score and indices[below] < row):
-            break
-        scores[place] = scores[below]
-        indices[place] = indices[below]
-        place = below
-    scores[place] = score
-    indices[place] = row
-    return count
-
-
-@jit
-def _scan_int8(
-    values: NDArray[Any],
-    queries: NDArray[Any],
-    units: Vectors,
-    scales: Vectors,
-    offsets: Vectors,
-    use: NDArray[np.bool_],
-    indices: Integers,
-    scores: Vectors,
-    counts: Integers,
-) -> None:
-    """Products of int8 in int32: the innermost loop becomes multiply-and-add of 32 or 64 lanes."""
-    n, d = values.shape
-    k = indices.shape[1]
-    products = np.empty(_BLOCK, np.int32)
-    found = np.empty(_BLOCK, np.float32)
-    for start in range(0, n, _BLOCK):
-        stop = min(n, start + _BLOCK)
-        for m in range(queries.shape[0]):
-            for i in range(start, stop):
-                total = np.int32(0)
-                if use[i]:
-                    for j in range(d):
-                        total = np.int32(total + np.int32(values[i, j]) * np.int32(queries[m, j]))
-                products[i - start] = total
-            size = stop - start
-            unit, scale, offset = units[m], scales[start:stop], offsets[start:stop]
-            for i in range(size):
-                found[i] = np.float32(products[i]) * unit * scale[i] + offset[i]
-            # Most blocks hold nothing better, and to know that needs no branch per row.
-            worst = scores[m, 0] if counts[m] == k else np.float32(-np.inf)
-            better = np.int32(0)
-            for i in range(size):
-                better = np.int32(better + np.int32(found[i] > worst))
-            if better == 0:
-                continue
-            for i in range(size):
-                score = found[i]
-                if use[start + i] and (counts[m] < k or score > scores[m, 0]):
-                    counts[m] = _keep(indices[m], scores[m], counts[m], score, start + i)
-
-
-@jit
-def _scan_int4(
-    values: NDArray[Any],
-    queries: NDArray[Any],
-    units: Vectors,
-    scales: Vectors,
-    offsets: Vectors,
-    use: NDArray[np.bool_],
-    indices: Integers,
-    scores: Vectors,
-    counts: Integers,
-) -> None:
-    """Both halves of each byte against both halves of the query; the 8 is taken off at the end."""
-    n, half = values.shape
-    d = queries.shape[1]
-    k = indices.shape[1]
-    low = np.zeros(half, np.int8)
-    high = np.zeros(half, np.int8)
-    for m in range(queries.shape[0]):
-        shift = np.int32(0)
-        for j in range(d):
-            shift = np.int32(shift + 8 * np.int32(queries[m, j]))
-        low[:] = queries[m, :half]
-        high[: d - half] = queries[m, half:]
-        for i in range(n):
-            if not use[i]:
-                continue
-            row = values[i]
-            total = np.int32(0)
-            other = np.int32(0)
-            for j in range(half):
-                total = np.int32(total + np.int32(row[j] & np.uint8(15)) * np.int32(low[j]))
-            for j in range(half):
-                other = np.int32(other + np.int32(row[j] >> np.uint8(4)) * np.int32(high[j]))
-            score = np.float32(total + other - shift) * units[m] * scales[i] + offsets[i]
-            if counts[m] < k or score > scores[m, 0]:
-                counts[m] = _keep(indices[m], scores[m], counts[m], score, i)
-
-
-@jit
-def _scan_signs(
-    values: NDArray[Any],
-    queries: NDArray[Any],
-    scales: Vectors,
-    offsets: Vectors,
-    use: NDArray[np.bool_],
-    indices: Integers,
-    scores: Vectors,
-    counts: Integers,
-) -> None:
-    """Bits that differ, counted in parallel within each word (Warren, Hacker's Delight 5-1)."""
-    n, words = values.shape
-    k = indices.shape[1]
-    pairs = np.uint64(0x5555555555555555)
-    fours = np.uint64(0x3333333333333333)
-    eights = np.uint64(0x0F0F0F0F0F0F0F0F)
-    ones = np.uint64(0x0101010101010101)
-    for m in range(queries.shape[0]):
-        for i in range(n):
-            if not use[i]:
-                continue
-            total = np.uint64(0)
-            for w in range(words):
-                x = values[i, w] ^ queries[m, w]
-                x = x - ((x >> np.uint64(1)) & pairs)
-                x = (x & fours) + ((x >> np.uint64(2)) & fours)
-                x = (x + (x >> np.uint64(4))) & eights
-                total += (x * ones) >> np.uint64(56)
-            score = np.float32(total) * scales[i] + offsets[i]
-            if counts[m] < k or score > scores[m, 0]:
-                counts[m] = _keep(indices[m], scores[m], counts[m], score, i)

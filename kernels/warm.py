@@ -58,6 +58,7 @@ def warm(clock: Callable[[], float] = default_timer) -> dict[str, float]:
         "embedding.seed_features": lambda: embedding.seed_features(wave),
         "embedding.minirocket_features": lambda: embedding.minirocket_features(wave),
         "vectors.top_k": lambda: vectors.top_k(small, wave, 1),
+        "vectors.top_k many": lambda: vectors.top_k(_planned(pair), wave, 1),
         "vectors.top_k int4": lambda: vectors.top_k(four, wave, 1),
         "vectors.top_k sign": lambda: vectors.top_k(signs, wave, 1),
         "vectors.near_duplicates": lambda: vectors.near_duplicates(pair),
@@ -105,6 +106,14 @@ def _tree(categories: dict[str, list[float]]) -> trees.Trees:
 
 def _codes(rows: NDArray[np.float64]) -> tuple[Codes, Codes, Codes]:
     return vectors.quantize_int8(rows), vectors.quantize_int4(rows), vectors.sign_codes(rows)
+
+
+def _planned(rows: NDArray[np.float64]) -> Codes:
+    """Codes that are searched as if they were many."""
+    codes = vectors.quantize_int8(rows)
+    for _ in range(2):
+        codes.plane(fewest=0)
+    return codes
 
 
 def _seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:
