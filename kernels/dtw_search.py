@@ -13,6 +13,9 @@ import numpy as np
 from kernels.compile import jit
 from kernels.series import Floats, Integers
 
+_TRIED = 16
+"""Candidates on which the lower bounds must have spared a sixth of the work to be asked further."""
+
 
 @jit
 def distance(x: Floats, y: Floats, window: int, limit: float) -> float:
@@ -366,6 +369,7 @@ def search(
     slack = 1.0 + 1e-12 + 1e-15 * n
     best = np.full(k, np.inf)
     indices = np.full(k, offsets.size, np.int64)
+    tried = spared = plain = 0
     for c in order:
         worst = min(best[k - 1] * best[k - 1], limit) * slack
         if below[c] > worst:
@@ -373,7 +377,18 @@ def search(
         other = flat[:, offsets[c] : offsets[c + 1]].copy()
         known = nothing
         if other.shape[1] == n and 2 * window < n:
+            # Where all are alike, or nothing is, bounds only cost: then few are looked at.
+            if tried >= _TRIED and 6 * spared < tried:
+                plain += 1
+                if plain == 4 * _TRIED:
+                    tried, spared, plain = _TRIED // 2, 0, 0
+                _insert(best, indices, np.sqrt(distance(query, other, window, np.inf)), c)
+                continue
+            if tried == 2 * _TRIED:
+                tried, spared = _TRIED, spared // 2
+            tried += 1
             if improved(query, other, lower, upper, window, rest, own) > worst:
+                spared += 1
                 continue
             _accumulate(rest, own, window)
             known = rest

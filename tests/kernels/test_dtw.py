@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -184,3 +185,18 @@ def test_integers_are_numbers_too():
 def test_bad_input_says_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", ["alike", "unlike", "alike at last"])
+def test_the_nearest_are_exact_where_bounds_spare_nothing(kind):
+    random = np.random.default_rng(5)
+    count = 200 if not numba.config.DISABLE_JIT else 40
+    rows = 0.1 * random.normal(size=(count, 32))
+    if kind != "unlike":
+        rows[: count // 2 if kind == "alike at last" else count] += np.sin(np.arange(32) / 2)
+    brute = dtw.pairwise(rows[:3], 3, rows[3:])
+
+    for query, distances in zip(rows[:3], brute, strict=True):
+        found = dtw.nearest(query, rows[3:], 3, 7)
+        assert found.indices.tolist() == np.argsort(distances, kind="stable")[:7].tolist()
+        assert found.distances.tolist() == np.sort(distances)[:7].tolist()
