@@ -19,8 +19,8 @@ _CIRCLES: tuple[Visibility, ...] = ("user", "tenant", "global")
 
 def narrowed(request: Request, policy: GatewayPolicy) -> Request:
     """The request with who may see its answer narrowed to what the policy allows at most."""
-    widest = min(_CIRCLES.index(request.visibility), _CIRCLES.index(policy.visibility))
-    return replace(request, visibility=_CIRCLES[widest])
+    widest = _CIRCLES[min(map(_CIRCLES.index, (request.visibility, policy.visibility)))]
+    return request if widest == request.visibility else replace(request, visibility=widest)
 
 
 def cache_policy(
@@ -28,15 +28,16 @@ def cache_policy(
 ) -> CachePolicy:
     """What the row says, for this request."""
     temperature = request.temperature
+    enabled = policy.cache and (temperature is None or temperature <= policy.max_temperature)
     return CachePolicy(
-        enabled=policy.cache and (temperature is None or temperature <= policy.max_temperature),
+        enabled=enabled,
         strictness=Strictness(policy.strictness),
         ttl_s=float(policy.ttl_seconds),
         budget_bytes=policy.byte_budget,
         shared_budget_bytes=_shared_budget() if request.visibility == "global" else 0,
         shadow=policy.shadow,
         wait_s=min(WAIT_S, wait_s),
-        variant=_variant(tenant_id, policy, request),
+        variant=_variant(tenant_id, policy, request) if enabled else "",
     )
 
 

@@ -7,12 +7,18 @@
                                                              │ none: this one leads
         ┌────────────────────────────────────────────────────┘
         ▼
-      route ─▶ compress ─▶ [ limits ─▶ budget ─▶ slot ─▶ breaker ─▶ call ─▶ settle ─▶ ledger ]
-                              └── again after a pause, then the next model ──┘           │
-                                                                            store ◀──────┘
+      route ─▶ compress ─▶ [ limits ─▶ slot, breaker ─▶ budget ─▶ call ─▶ settle ─▶ ledger ]
+                              └─ again after a pause, then the next model ─┘           │
+                                                                          store ◀──────┘
 
 `flow` reads as this picture. It is a generator that yields where it waits, so the same steps serve
 threads and asyncio (`driving`), whole answers and streams.
+
+What stands between a caller and the model is counted in round trips. To Redis: find (and look,
+where the scope has similar questions), join, the limits if there are any, slot and breaker; after
+the call settling with leaving and telling, and store. To the database: one statement for the
+ledger, and a few more where a budget applies. What is in force is read, and the router's reasons
+are written, beside the calls (`gateway.threads.later`).
 
 What it promises
 ----------------
