@@ -65,10 +65,9 @@ MOTIONS = {
     "parabola": ((T[:1024] - 3.0) ** 2, Kind.UNKNOWN),
     "exponential growth": (1.01 ** T[:1024], Kind.UNKNOWN),
 }
-MODES = ("fast", "normal")
+MODES = ["fast", pytest.param("normal", marks=compiled_only)]
 
 
-@compiled_only
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_a_known_motion_gets_its_class(name, mode):
@@ -77,7 +76,6 @@ def test_a_known_motion_gets_its_class(name, mode):
     assert analyze(series, mode).kind is kind
 
 
-@compiled_only
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_scale_offset_and_units_change_neither_class_nor_exponent(name, mode):
@@ -152,7 +150,6 @@ def test_deep_mode_asks_surrogates():
     assert random.measures["surrogate_p"] > 0.05
 
 
-@compiled_only
 @pytest.mark.parametrize("name", MOTIONS)
 def test_a_report_is_json_with_evidence(name):
     report = analyze(MOTIONS[name][0], "fast")
@@ -184,7 +181,6 @@ def test_coarse_values_get_a_report(count, levels, seed):
     assert analyze(values).kind is not Kind.STRANGE or levels > 1
 
 
-@compiled_only
 def test_dtype_and_layout_do_not_matter():
     x = np.round(systems.henon(300) * 64)
     expected = analyze(x)

@@ -83,7 +83,6 @@ def test_the_lag_is_the_first_minimum_of_mutual_information():
     assert 14 <= lag <= 20
 
 
-@compiled_only
 def test_independent_samples_share_little_information():
     shared = attractor.average_mutual_information(NOISE, 20, 16)
 
@@ -111,14 +110,12 @@ def test_entropy_of_noise_falls_with_the_scale_and_that_of_pink_noise_does_not()
     assert coloured[7] > 0.75 * coloured[0]
 
 
-@compiled_only
 def test_what_never_recurs_is_infinitely_new_and_a_constant_is_never_new():
     assert attractor.sample_entropy(2.0 ** np.arange(30)) >= 0
     assert attractor.sample_entropy([0.0, 5.0, -9.0, 40.0, 3.0, -70.0], radius=0.01) == math.inf
     assert attractor.sample_entropy(np.ones(50)) == 0.0
 
 
-@compiled_only
 def test_exponents_of_scaling_are_those_of_the_noise():
     walk = np.cumsum(NOISE)
 
@@ -170,7 +167,6 @@ def test_kantz_says_why_there_is_none():
     assert attractor.lyapunov_kantz(np.tile([1.0, 5.0, 2.0, 4.0], 200)).exponent == 0.0
 
 
-@compiled_only
 def test_surrogates_keep_the_spectrum_and_lose_the_dynamics():
     x = systems.henon(1000)
 

@@ -55,7 +55,6 @@ def test_cycles_do_not_diverge():
     assert exact.problem == "the series repeats exactly"
 
 
-@compiled_only
 def test_noise_has_no_exponent_and_no_memory():
     estimate = lyapunov_rosenstein(np.random.default_rng(8).normal(size=3000))
 
@@ -64,7 +63,6 @@ def test_noise_has_no_exponent_and_no_memory():
     assert abs(estimate.determinism) < 0.15
 
 
-@compiled_only
 def test_chaos_remembers_small_distances():
     assert lyapunov_rosenstein(systems.henon(2000)).determinism > 0.7
 
@@ -85,7 +83,6 @@ def test_what_cannot_be_measured_is_said(series, problem):
     assert problem in estimate.problem
 
 
-@compiled_only
 def test_coarse_noise_is_told_from_a_cycle():
     estimate = lyapunov_rosenstein(np.random.default_rng(8).integers(0, 2, 2000))
 
@@ -93,7 +90,6 @@ def test_coarse_noise_is_told_from_a_cycle():
     assert "different futures" in estimate.problem
 
 
-@compiled_only
 def test_fewer_references_give_nearly_the_same():
     series = systems.logistic(8000)
     few = lyapunov_rosenstein(series, references=800)
