@@ -78,7 +78,9 @@ def find(secret: str) -> ApiToken | None:
     if len(secret) > LONGEST or not secret.isascii():
         return None
     digest = digest_of(secret)
-    token = ApiToken.objects.select_related("tenant").filter(digest=digest).first()
+    # At most one row, each request: ordering it would be a quarter of the work.
+    found = ApiToken.objects.select_related("tenant").filter(digest=digest).order_by()
+    token = next(iter(found), None)
     # The index compares digests, of which a guesser cannot choose the letters.
     if token is None or not hmac.compare_digest(token.digest, digest):
         return None
