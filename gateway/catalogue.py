@@ -20,12 +20,15 @@ from gateway.errors import Refused
 from gateway.models import Budget, GatewayPolicy, LanguageModel, Provider
 from gateway.router import Candidate, Rules
 from gateway.threads import apart, later
+from ratelimit import policies
 
 logger = logging.getLogger(__name__)
 
 FRESH_S = 1.0
 AGEING_S = 0.4
 """From this age on it is read again beside the calls."""
+ASIDE_S = 0.01
+"""So long after it was noticed: the call that did waits for its model by then."""
 MOST_MODELS = 5_000
 MOST_POLICIES = 5_000
 MOST_BUDGETS = 10_000
@@ -100,7 +103,7 @@ class Watcher:
         if view is not None and age < FRESH_S:
             if age >= AGEING_S and not self._asked_again and apart():
                 self._asked_again = True
-                later(self._ahead)
+                later(self._ahead, after_s=ASIDE_S)
             return view
         if view is not None and not self._lock.acquire(blocking=False):
             return view  # another thread is reading
@@ -114,6 +117,7 @@ class Watcher:
     def _ahead(self) -> None:
         with self._lock:
             self._refreshed(AGEING_S)
+        policies.WATCHER.ahead(FRESH_S - AGEING_S)  # limits are asked for as often
 
     def _refreshed(self, fresh_s: float) -> View:
         view = self._view

@@ -116,13 +116,19 @@ class Watcher:
         finally:
             self._lock.release()
 
+    def ahead(self, soon_s: float) -> None:
+        """Read anew what somebody would have to read within `soon_s`, so that no caller waits."""
+        with self._lock:
+            if self._view is not None:
+                self._refreshed(soon_s)
+
     def forget(self) -> None:
         """Read the rows anew the next time."""
         self._until = NEVER_READ
 
-    def _refreshed(self) -> View:
+    def _refreshed(self, soon_s: float = 0.0) -> View:
         view = self._view
-        if view is not None and self._now() < self._until:
+        if view is not None and self._now() + soon_s < self._until:
             return view
         # Before the reading: what is written meanwhile is seen within the same time.
         self._until = self._now() + FRESH_S
