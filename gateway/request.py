@@ -39,7 +39,8 @@ class HitLevel(StrEnum):
 class Message:
     """One turn. `parts` are its contents as they came, where they are more than a text: JSON
     objects in their order, the texts among them. `content` has these texts joined, for counting
-    and for keys; a content that is in no part is sent before the parts."""
+    and for keys; a content that is in no part is sent before the parts.
+    """
 
     role: Role
     content: str

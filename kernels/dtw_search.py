@@ -73,8 +73,7 @@ def all_valid(x: Floats) -> bool:
 @jit
 def _by_rows(x: Floats, y: Floats, window: int) -> float:
     """One channel, no limit, in one row of the band: faster than diagonals when it is narrow."""
-    n = x.size
-    m = y.size
+    n, m = x.size, y.size
     before = window + max(0, n - m)
     after = window + max(0, m - n)
     row = np.full(m + 1, np.inf)
@@ -143,8 +142,7 @@ def _by_diagonals(
             if x.shape[0] > 1:
                 cells = work[now + low + 1 : now + high + 2]
                 _add_channels(x, reverse, cells, low, low - s + m - 1)
-            work[now + low] = np.inf
-            work[now + high + 2] = np.inf
+            work[now + low], work[now + high + 2] = np.inf, np.inf
             if s == 0:
                 work[two] = np.inf
             while low <= high and work[now + low + 1] > limit - rest[low + 1]:
@@ -236,21 +234,17 @@ def improved(
     """
     channels, n = x.shape
     clipped = np.empty((channels, n))
-    for i in range(n + 1):
-        own[i] = 0.0
-        rest[i] = 0.0
+    own[:], rest[:] = 0.0, 0.0
     for channel in range(channels):
         a, low, high, out = y[channel], lower[channel], upper[channel], clipped[channel]
         for i in range(n):
-            value = max(a[i], low[i])
-            value = min(value, high[i])
+            value = min(max(a[i], low[i]), high[i])
             out[i] = value
             own[i] += (a[i] - value) * (a[i] - value)
     lows, highs = envelopes(clipped, window)
     for channel in range(channels):
         _add_gaps(rest, x[channel], lows[channel], highs[channel])
-    total: float = _total(own.copy()) + _total(rest.copy())
-    return total
+    return _total(own.copy()) + _total(rest.copy())
 
 
 @jit
@@ -300,8 +294,7 @@ def _screen(
     """
     channels, n = query.shape
     count = offsets.size - 1
-    below = np.zeros(count)
-    above = np.full(count, np.inf)
+    below, above = np.zeros(count), np.full(count, np.inf)
     work = np.empty(n)
     for c in range(count):
         begins, stops = offsets[c], offsets[c + 1]
@@ -312,8 +305,7 @@ def _screen(
             end += (query[channel, n - 1] - flat[channel, stops - 1]) ** 2
         below[c] = begin if n == m == 1 else begin + end
         if n == m and n > 1:
-            for i in range(n):
-                work[i] = 0.0
+            work[:] = 0.0
             for channel in range(channels):
                 other = flat[channel][begins:stops]
                 _add_gaps(work, other, lower[channel], upper[channel])
@@ -340,9 +332,7 @@ def _total(work: Floats) -> float:
         for i in range(half):
             head[i] += tail[i]
         size -= half
-    total = 0.0
-    for i in range(size):
-        total += work[i]
+    total: float = work[:size].sum()
     return total
 
 
@@ -362,13 +352,10 @@ def search(
     below, above = _screen(query, flat, offsets, lower, upper)
     limit = np.sort(above)[k - 1]
     order = np.argsort(below + np.where(above < np.inf, above, below))
-    rest = np.zeros(n + 1)
-    own = np.zeros(n + 1)
-    nothing = np.zeros(n + 1)
+    rest, own, nothing = np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1)
     work = np.empty(3 * n + 9)
     slack = 1.0 + 1e-12 + 1e-15 * n
-    best = np.full(k, np.inf)
-    indices = np.full(k, offsets.size, np.int64)
+    best, indices = np.full(k, np.inf), np.full(k, offsets.size, np.int64)
     tried = spared = plain = 0
     for c in order:
         worst = min(best[k - 1] * best[k - 1], limit) * slack

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from ansf_platform.accounts import tokens
+from benchmarks.figures import percentile
 from coordination.models import Status
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.postgres, pytest.mark.rabbitmq]
