@@ -207,7 +207,10 @@ def test_who_may_not_call_is_told_so(site, server):
     for token in ("read", "closed"):
         with pytest.raises(openai.PermissionDeniedError):
             site.client(token).chat.completions.create(model="small", messages=asked("x"))
-    assert httpx.get(f"{site.url}/v1/models").json()["error"]["type"] == "authentication_error"
+    assert (
+        httpx.get(f"{site.url}/v1/models", timeout=30).json()["error"]["type"]
+        == "authentication_error"
+    )
     assert server.calls == 0
 
 
@@ -285,4 +288,4 @@ def test_who_leaves_a_stream_ends_the_call_at_the_provider(site, server):
 
 
 def test_the_pages_beside_it_are_still_there(site, server):
-    assert httpx.get(f"{site.url}/livez").status_code == 200
+    assert httpx.get(f"{site.url}/livez", timeout=30).status_code == 200
