@@ -53,7 +53,15 @@ def accept(**payload):
     return payload
 
 
+SERVERS = ("postgres", "rabbitmq", "valkey")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
+    for item in items:
+        for server in SERVERS:
+            if not {server, f"fresh_{server}"}.isdisjoint(item.fixturenames):
+                item.add_marker(server)
     # Tracing lines costs a test half its time again, and on SQLite its twin runs the same ones.
     for item in items:
         if getattr(item, "callspec", None) and item.callspec.params.get("db") == "postgresql":

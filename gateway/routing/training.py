@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -91,8 +92,18 @@ class _Bounded(io.RawIOBase):
         return len(found)
 
 
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Prompts are longer than what csv takes; the limit is the whole process's."""
+    before = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@_long_fields()
 def _outcomes(path: Path, file: io.RawIOBase) -> Outcomes:
-    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.DictReader(io.TextIOWrapper(io.BufferedReader(file), "utf-8-sig", newline=""))
     columns = list(reader.fieldnames or [])
     correct = [name for name in columns if name.endswith(_SUFFIX)]
