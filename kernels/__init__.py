@@ -37,7 +37,8 @@ Rules for a new kernel
 Typed public function outside, private `@jit` core inside; never `parallel=True` (a forked child
 that enters an OpenMP region is killed; parallelism here is processes and GIL-free threads),
 never full fast-math (it breaks comparisons with infinity, which dynamic programming needs).
-A core calls only cores of its own file: numba's disk cache watches one file per kernel. Each
+A core calls only cores of its own file: numba's disk cache watches one file per kernel. The one
+exception is `products`, which `scans` and `coarse` inline: whoever changes it touches them. Each
 has a slow twin in `tests/kernels/naive*.py`. What a library does better stays there: FFT and
 linear algebra are numpy's.
 """
