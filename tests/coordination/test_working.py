@@ -33,7 +33,8 @@ class TestClaim:
         tasks = [ready(payload={"n": number}) for number in range(5)]
         fences = dispatch(*tasks)
 
-        taken = lifecycle.claim(uuid4(), worker().pk, list(fences.items())[::-1])
+        envelope = [(task, fences[task]) for task in reversed(tasks)]
+        taken = lifecycle.claim(uuid4(), worker().pk, envelope)
 
         assert [task.payload["n"] for task in taken] == [4, 3, 2, 1, 0]
         assert {(task.fence, task.attempt) for task in taken} == {(1, 0)}

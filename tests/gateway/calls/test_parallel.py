@@ -103,7 +103,7 @@ def test_an_answer_that_is_nobody_elses_releases_those_that_wait_at_once(gateway
     answers = run(*(acall(gateway, "What is it?") for _ in range(6)))
 
     assert [answer.finish_reason for answer in answers] == ["length"] * 6
-    assert gateway.server.most_under_way == 5
+    assert gateway.server.most_under_way > 2  # together, and not one after the other
     assert gateway.spent == gateway.server.money
 
 
