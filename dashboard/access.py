@@ -1,16 +1,39 @@
-"""Whose board a person sees."""
+"""Who may look, and whose board a person sees."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
 from rest_framework import exceptions
 
 from ansf_platform.accounts.authentication import place_of, refuse_disabled
 from ansf_platform.accounts.models import Membership, Tenant
 
 CHOICES = 20  # tenants to choose from in the page's head
+
+
+def part_of(page: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """For what a page fetches: without a session the whole page goes to the login, by htmx."""
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def answer(request: HttpRequest, **named: Any) -> HttpResponse:
+            if request.user.is_authenticated:
+                return view(request, **named)
+            refused = HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+            refused["HX-Redirect"] = resolve_url(page)
+            return refused
+
+        return answer
+
+    return decorate
 
 
 def tenant_of(request: HttpRequest) -> Tenant:

@@ -6,16 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from http import HTTPStatus
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ansf_platform.accounts.models import Tenant
-from dashboard.access import choices_of, tenant_of
+from dashboard.access import choices_of, part_of, tenant_of
 from dashboard.views import fresh
 from gateway import catalogue, costs, spending
 from gateway.breaker import Mode
@@ -116,12 +115,9 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@part_of("gateway-page")
 def board(request: HttpRequest) -> HttpResponse:
     """Its live region."""
-    if not request.user.is_authenticated:
-        told = HttpResponse(status=HTTPStatus.UNAUTHORIZED)
-        told["HX-Redirect"] = resolve_url("gateway-page")
-        return told
     return fresh(render(request, "dashboard/gateway/board.html", {"board": _board(request)}))
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ansf_platform.accounts.models import Tenant
-from dashboard.access import choices_of, tenant_of
+from dashboard.access import choices_of, part_of, tenant_of
 from dashboard.views import fresh
 from ratelimit import asking, policies, selectors
 from ratelimit.errors import Invalid
@@ -102,10 +101,9 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@part_of("limits-page")
 def board(request: HttpRequest) -> HttpResponse:
     """The live region of that page."""
-    if not request.user.is_authenticated:
-        return _sign_in()
     return fresh(render(request, "dashboard/limits/board.html", {"board": _board(request)}))
 
 
@@ -118,19 +116,17 @@ def policy_page(request: HttpRequest, policy_id: int) -> HttpResponse:
 
 
 @require_safe
+@part_of("limits-page")
 def policy_board(request: HttpRequest, policy_id: int) -> HttpResponse:
     """The live region of that page."""
-    if not request.user.is_authenticated:
-        return _sign_in()
     found = _policy_board(request, policy_id)
     return fresh(render(request, "dashboard/limits/policy_board.html", {"board": found}))
 
 
 @require_safe
+@part_of("limits-page")
 def answer(request: HttpRequest, policy_id: int) -> HttpResponse:
     """What the form asked."""
-    if not request.user.is_authenticated:
-        return _sign_in()
     row = _policy(tenant_of(request), policy_id)
     context = {"question": _question(request, row), "row": row}
     return fresh(render(request, "dashboard/limits/_answer.html", context))
@@ -139,12 +135,6 @@ def answer(request: HttpRequest, policy_id: int) -> HttpResponse:
 def _page(request: HttpRequest, template: str, *, board: Any) -> HttpResponse:
     context = {"board": board, "tenant": board.tenant, "choices": choices_of(request)}
     return fresh(render(request, template, context))
-
-
-def _sign_in() -> HttpResponse:
-    told = HttpResponse(status=HTTPStatus.UNAUTHORIZED)
-    told["HX-Redirect"] = resolve_url("limits-page")
-    return told
 
 
 def _sight(request: HttpRequest, tenant: Tenant) -> Tenant | None:

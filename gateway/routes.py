@@ -107,21 +107,6 @@ def keep(
     WAITING.add(_Decided(tenant_id, request_id, decision, policy, task_class))
 
 
-def store(
-    tenant_id: int,
-    request_id: str,
-    decision: RouteDecision,
-    *,
-    policy: str = "",
-    task_class: str = "simple",
-) -> RouteRecord:
-    """Write a decision with its reasons; now and then the oldest go."""
-    row = _Decided(tenant_id, request_id, decision, policy, task_class).row()
-    row.save(force_insert=True)
-    _prune_after([row])
-    return row
-
-
 def prune(last: int) -> int:
     """Delete the decisions up to an id; answers how many."""
     return RouteRecord.objects.filter(pk__lte=last).delete()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
@@ -43,7 +44,7 @@ class AsyncTransport(Protocol):
         """`run` with error replies as values."""
 
 
-class _Portions:
+class _Portions(ABC):
     """What both have in common: portions, a budget for each, and a queue in front."""
 
     def __init__(self, budget_s: float, most: int) -> None:
@@ -87,8 +88,9 @@ class _Portions:
         finally:
             self._places.release()
 
+    @abstractmethod
     async def _exchange(self, commands: Sequence[Command], *, whole: bool = False) -> Replies:
-        raise NotImplementedError
+        """One reply for each of a portion's commands, at their places."""
 
     async def _over(self, connection: Any, commands: Sequence[Command], *, whole: bool) -> Replies:
         """Over one connection, which is closed when a reply may still be on its way."""

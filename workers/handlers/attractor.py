@@ -18,6 +18,7 @@ from celery import shared_task
 
 from kernels import attractor
 from workers.context import GiveUp, current_or_none
+from workers.handlers.looking import each, look_up
 
 MAX_WINDOWS = 10_000
 MAX_SAMPLES = 1_000_000
@@ -26,8 +27,6 @@ MAX_SAMPLES = 1_000_000
 MAX_VALUES = 500_000
 """Numbers in one answer: about 10 MB of JSON."""
 
-RESERVE_SECONDS = 1.0
-"""Left of the time limit when a task gives up, to say so."""
 
 _REFERENCE: dict[str, Any] = {"type": "object", "required": ["$from"]}
 _WINDOWS: dict[str, Any] = {
@@ -127,7 +126,7 @@ def measure_each(
         nonlocal answered
         figures = {}
         for name, ask in measures.items():
-            _check_time()
+            look_up("within a window")
             found = MEASURES[name](window, **ask)
             answered += _numbers(found)
             _check_answer(answered)
@@ -157,33 +156,17 @@ def _check_answer(numbers: int) -> None:
         )
 
 
-def _check_time() -> None:
-    context = current_or_none()
-    if context is not None:
-        context.check_cancelled()
-        if context.seconds_left < RESERVE_SECONDS:
-            raise GiveUp("the time limit came within a window; split the task or raise the limit")
-
-
 def _each(
     windows: list[list[float]], work: Callable[[list[float]], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    context = current_or_none()
     failed = 0
-    for done, window in enumerate(windows):
-        if context is not None:
-            context.check_cancelled()
-            context.progress(done / len(windows), f"window {done + 1} of {len(windows)}")
-            if context.seconds_left < RESERVE_SECONDS:
-                raise GiveUp(
-                    f"the time limit came after {done} of {len(windows)} windows; "
-                    "split the task or raise the limit"
-                )
+    for window in each(windows, "windows"):
         try:
             yield work(window)
         except (ValueError, TypeError) as error:  # TypeError: an argument no measure has
             failed += 1
             yield {"error": str(error)}
+    context = current_or_none()
     if context is not None:
         context.log(f"{len(windows)} windows, {failed} could not be measured")
 

@@ -15,7 +15,8 @@ from celery import shared_task
 
 from kernels import dtw, embedding
 from kernels.series import Floats
-from workers.context import GiveUp, current_or_none
+from workers.context import GiveUp
+from workers.handlers.looking import each, look_up
 
 Series = list[float]
 P = ParamSpec("P")
@@ -27,8 +28,6 @@ MAX_CELLS = 100_000_000_000
 PART_CELLS = 2_000_000_000
 """Of the alignments between two looks at the cancel flag: about a second."""
 
-RESERVE_SECONDS = 1.0
-"""Left of the time limit when a task gives up, to say so."""
 
 MAX_MATRIX = 250_000
 """Distances in one answer: 5 MB of JSON."""
@@ -100,7 +99,7 @@ def nearest_each(
     _check_count(candidates, "candidates")
     others, asked = dtw.collect(candidates), dtw.collect(queries, "queries")
     check_work(asked, others, window)
-    steps = _steps(len(asked), "queries")
+    steps = each(range(len(asked)), "queries")
     return {"neighbours": [closest(asked.points(index), others, window, k) for index in steps]}
 
 
@@ -119,7 +118,7 @@ def pairwise(
         )
     check_work(rows, columns, window)
     distances: list[list[float]] = [[] for _ in range(len(rows))]
-    for index in _steps(len(rows), "rows"):
+    for index in each(range(len(rows)), "rows"):
         row = rows.points(index)
         for _, part in _parts(row, columns, window):
             distances[index] += dtw.pairwise([row], window, part)[0].tolist()
@@ -135,7 +134,7 @@ def subsequence(queries: list[Series], series: Series, k: int = 1) -> dict[str, 
     check_work(asked, long, None)
     matches = [
         [match._asdict() for match in dtw.subsequence(asked.points(index), series, k)]
-        for index in _steps(len(asked), "queries")
+        for index in each(range(len(asked)), "queries")
     ]
     return {"matches": matches}
 
@@ -210,29 +209,10 @@ def _parts(
         yield 0, others
         return
     for start in range(0, len(others), together):
-        _look_around()
+        look_up(f"before series {start} of {len(others)}")
         yield start, others.part(start, min(start + together, len(others)))
 
 
-def _look_around() -> None:
-    """A cancelled task stops, and one whose time is over gives up."""
-    context = current_or_none()
-    if context is not None:
-        context.check_cancelled()
-        if context.seconds_left < RESERVE_SECONDS:
-            raise GiveUp("the time limit came: split the task, or pass a smaller window")
-
-
-def _steps(total: int, what: str) -> Iterator[int]:
-    """0 to total - 1; between them a task looks around, and says how far it is."""
-    context = current_or_none()
-    for index in range(total):
-        _look_around()
-        if context is not None:
-            context.progress(index / total, f"{index} of {total} {what}")
-        yield index
-
-
 def _chunks(series: list[Series]) -> Iterator[list[Series]]:
-    for index in _steps(-(-len(series) // CHUNK), f"chunks of {CHUNK} series"):
+    for index in each(range(-(-len(series) // CHUNK)), f"chunks of {CHUNK} series"):
         yield series[index * CHUNK : (index + 1) * CHUNK]

@@ -9,7 +9,7 @@ of ±∞ is given as the largest number of its sign, ±1.8e308.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,8 @@ from celery import shared_task
 from numpy.typing import NDArray
 
 from kernels import forecast, temporal_logic, trees
-from workers.context import GiveUp, current_or_none
+from workers.context import GiveUp
+from workers.handlers.looking import each
 
 MAX_ITEMS = 10_000
 MAX_FORMULAS = 100
@@ -29,8 +30,6 @@ MAX_VALUES = 500_000
 """In one answer: about 10 MB of JSON."""
 
 MAX_ROWS = 100_000
-RESERVE_SECONDS = 1.0
-"""Left of the time limit when a task gives up, to say so."""
 
 _LARGEST = sys.float_info.max
 _REFERENCE: dict[str, Any] = {"type": "object", "required": ["$from"]}
@@ -228,23 +227,12 @@ def _length(item: Any) -> int:
 def _each(items: Sequence[Any], what: str, work: Callable[[Any], Any]) -> list[Any]:
     """The result of each item, or {"error": why there is none}."""
     found = []
-    for item in _steps(items, what):
+    for item in each(items, what):
         try:
             found.append(work(item))
         except ValueError as error:
             found.append({"error": str(error)})
     return found
-
-
-def _steps(items: Sequence[Any], what: str) -> Iterator[Any]:
-    context = current_or_none()
-    for done, item in enumerate(items):
-        if context is not None:
-            context.check_cancelled()
-            if context.seconds_left < RESERVE_SECONDS:
-                raise GiveUp(f"the time limit came after {done} of {len(items)} {what}: split it")
-            context.progress(done / len(items), f"{done} of {len(items)} {what}")
-        yield item
 
 
 def _finite(values: NDArray[np.float64]) -> list[float]:

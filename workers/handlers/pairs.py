@@ -8,14 +8,14 @@ from typing import Any
 from celery import shared_task
 
 from kernels import dtw
-from workers.context import GiveUp, current_or_none
+from workers.context import GiveUp
+from workers.handlers.looking import each
 
 MAX_PAIRS = 10_000
 MAX_CELLS = 20_000_000_000
 """Of all alignments of a task: about a minute of the slowest measure."""
 MAX_PATH_SAMPLES = 250_000
 """Of all alignments whose paths are wanted."""
-RESERVE_SECONDS = 1.0
 
 MEASURES: dict[str, Callable[..., float]] = {
     "ddtw": dtw.ddtw, "dtw": dtw.dtw_distance, "msm": dtw.msm, "wdtw": dtw.wdtw,
@@ -54,14 +54,8 @@ def compare_each(
     """
     _check(pairs, measure, window, g, c, paths=paths)
     extra = {name: value for name, value in (("g", g), ("c", c)) if value is not None}
-    context = current_or_none()
     found: list[dict[str, Any]] = []
-    for done, (first, second) in enumerate(pairs):
-        if context is not None:
-            context.check_cancelled()
-            context.progress(done / len(pairs), f"{done} of {len(pairs)} pairs")
-            if context.seconds_left < RESERVE_SECONDS:
-                raise GiveUp(f"the time limit came after {done} of {len(pairs)} pairs: split it")
+    for first, second in each(pairs, "pairs"):
         try:
             found.append(_compare(first, second, measure, window, paths=paths, **extra))
         except ValueError as error:

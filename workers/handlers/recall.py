@@ -16,11 +16,11 @@ from patterns import encoders, memory, namespaces
 from patterns.errors import PatternError
 from patterns.models import Namespace
 from workers.context import GiveUp, current_or_none
+from workers.handlers.looking import told
 
 MAX_ITEMS = 10_000
 TOGETHER = 200
 """Queries, or new patterns, between two looks at the cancel flag."""
-RESERVE_SECONDS = 1.0
 
 _MANY: dict[str, Any] = {
     "anyOf": [
@@ -71,7 +71,7 @@ def search_each(
     try:
         where = _namespace(namespace)
         for start in range(0, len(asked), TOGETHER):
-            _look_around(start, len(asked), "queries")
+            told(start, len(asked), "queries")
             part: Any = asked[start : start + TOGETHER]
             if series is not None:
                 part = encoders.encode(where, part)
@@ -119,7 +119,7 @@ def _namespace(slug: str) -> Namespace:
 def _add(where: Namespace, new: list[memory.NewPattern]) -> dict[str, Any]:
     added: list[memory.Added] = []
     for start in range(0, len(new), TOGETHER):
-        _look_around(start, len(new), "patterns")
+        told(start, len(new), "patterns")
         added += memory.add_many(where, new[start : start + TOGETHER])
     return {"ids": [one.id for one in added], "merged": sum(one.merged for one in added)}
 
@@ -131,13 +131,3 @@ def _told(hit: Any) -> dict[str, Any]:
 def _check_count(items: list[Any]) -> None:
     if not 0 < len(items) <= MAX_ITEMS:
         raise GiveUp(f"{len(items)} items: 1 to {MAX_ITEMS} in one task")
-
-
-def _look_around(done: int, total: int, what: str) -> None:
-    context = current_or_none()
-    if context is None:
-        return
-    context.check_cancelled()
-    context.progress(done / total, f"{done} of {total} {what}")
-    if context.seconds_left < RESERVE_SECONDS:
-        raise GiveUp(f"the time limit came after {done} of {total} {what}: split the task")

@@ -17,7 +17,8 @@ from celery import shared_task
 from kernels.series import Floats, as_series
 from patterns import namespaces
 from patterns.errors import PatternError
-from workers.context import GiveUp, current_or_none
+from workers.context import GiveUp
+from workers.handlers.looking import told
 from workers.handlers.recall import tenant_of_task
 from workers.streaming import plan as plans
 from workers.streaming.here import by_chunk
@@ -31,7 +32,6 @@ MAX_SAMPLES = 1_000_000
 """Of all chunks and signals together."""
 TOGETHER = 256
 """Windows that are judged between two looks at the cancel flag: about 50 ms."""
-RESERVE_SECONDS = 1.0
 
 _LARGEST = sys.float_info.max
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -61,7 +61,7 @@ def window_batch(plan: dict[str, Any], chunks: list[dict[str, Any]]) -> dict[str
         found = list(_judged(Judge(asked, namespace), taken))
         formulas = []
         for done, chunk in enumerate(taken, len(found)):
-            _look_around(done, len(found) + len(taken))
+            told(done, len(found) + len(taken), "windows and chunks")
             formulas.append(formula_values(watched, chunk))
     except (KeyError, TypeError, ValueError, PatternError) as error:
         raise GiveUp(str(error)) from error
@@ -103,16 +103,5 @@ def _judged(judge: Judge, chunks: Sequence[Chunk]) -> Iterator[Found]:
     if any(window.size != length for window in windows):
         raise GiveUp(f"a window reaches beyond its samples: {length} are needed")
     for start in range(0, len(windows), TOGETHER):
-        _look_around(start, len(windows) + len(chunks))
+        told(start, len(windows) + len(chunks), "windows and chunks")
         yield from judge.judge(windows[start : start + TOGETHER])
-
-
-def _look_around(done: int, total: int) -> None:
-    """Between windows, then between chunks that are held against the formulas."""
-    context = current_or_none()
-    if context is None:
-        return
-    context.check_cancelled()
-    context.progress(done / total, f"{done} of {total} windows and chunks")
-    if context.seconds_left < RESERVE_SECONDS:
-        raise GiveUp(f"the time limit came after {done} of {total} windows and chunks: split it")

@@ -12,7 +12,8 @@ from celery import shared_task
 from numpy.typing import NDArray
 
 from kernels import rows, vectors
-from workers.context import GiveUp, current_or_none
+from workers.context import GiveUp
+from workers.handlers.looking import told
 
 MAX_VALUES = 40_000_000
 """Of all vectors of a task: 100 000 of 384 dimensions."""
@@ -23,7 +24,6 @@ TOGETHER = 64
 """Queries between two looks at the cancel flag."""
 BETWEEN = 512
 """Vectors whose duplicates are looked for between two such looks: a second at most."""
-RESERVE_SECONDS = 1.0
 _DEPTH, _FACTOR = 16, 5
 """Candidates that are ranked anew in float32, as in pattern memory."""
 
@@ -88,7 +88,7 @@ def _top_k(queries: Rows, others: Rows, k: int, metric: Metric) -> list[dict[str
         codes = vectors.quantize_int8(matrix, metric)
         found = []
         for start in range(0, len(asked), TOGETHER):
-            _look_around(start, len(asked), "queries")
+            told(start, len(asked), "queries")
             found += _nearest(codes, matrix, asked[start : start + TOGETHER], k, metric)
     except ValueError as error:
         raise GiveUp(str(error)) from error
@@ -109,7 +109,7 @@ def _nearest(
 def _owners(given: Rows, threshold: float) -> list[int]:
     def look_around(done: int, total: int) -> None:
         if done % BETWEEN == 0:
-            _look_around(done, total, "vectors")
+            told(done, total, "vectors")
 
     try:
         matrix = _matrix(given, "vectors")
@@ -127,13 +127,3 @@ def _matrix(given: Rows, name: str) -> NDArray[np.float32]:
     if sum(map(_length, given)) > MAX_VALUES:
         raise GiveUp(f"{name} hold more than {MAX_VALUES} values: split the task")
     return rows.as_rows(given, name)
-
-
-def _look_around(done: int, total: int, what: str) -> None:
-    context = current_or_none()
-    if context is None:
-        return
-    context.check_cancelled()
-    context.progress(done / total, f"{done} of {total} {what}")
-    if context.seconds_left < RESERVE_SECONDS:
-        raise GiveUp(f"the time limit came after {done} of {total} {what}: split the task")

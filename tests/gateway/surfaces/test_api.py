@@ -5,11 +5,10 @@ import csv
 import pytest
 
 from ansf_platform.accounts.models import AuditEntry
-from gateway import budgets, catalogue
+from gateway import budgets, catalogue, routes
 from gateway.budgets import Payer
-from gateway.models import Budget, GatewayPolicy, LanguageModel, Provider
+from gateway.models import Budget, GatewayPolicy, LanguageModel, Provider, RouteRecord
 from gateway.router import Needs, route
-from gateway.routes import store
 from tests.api.conftest import problem_of
 from tests.gateway.surfaces.conftest import COST
 
@@ -207,7 +206,9 @@ def test_decisions_are_told_with_their_reasons(api, stranger, tenant, models):
     needs = Needs(tokens_in=100, max_output=50)
     rules = catalogue.rules_of(view.policy(tenant.pk), "simple")
     decision = route(map(catalogue.candidate, view.models_of(tenant.pk)), needs, rules)
-    row = store(tenant.pk, "one", decision, policy="default")
+    routes.keep(tenant.pk, "one", decision, policy="default")
+    routes.WAITING.write()
+    row = RouteRecord.objects.get(request_id="one")
 
     listed = api.get("gateway/routes?request_id=one").json()["items"]
     told = api.get(f"gateway/routes/{row.pk}").json()
@@ -227,10 +228,12 @@ def test_only_the_latest_decisions_are_kept(tenant, models, monkeypatch):
     monkeypatch.setattr("gateway.routes.MOST_KEPT", 3)
     monkeypatch.setattr("gateway.routes._PRUNED_EVERY", 1)
 
-    rows = [store(tenant.pk, f"request {number}", decision) for number in range(6)]
+    for number in range(6):
+        routes.keep(tenant.pk, f"request {number}", decision)
+        routes.WAITING.write()
 
-    kept = set(type(rows[0]).objects.values_list("pk", flat=True))
-    assert kept == {row.pk for row in rows[3:]}
+    kept = RouteRecord.objects.order_by("pk").values_list("request_id", flat=True)
+    assert list(kept) == [f"request {number}" for number in range(3, 6)]
 
 
 def test_a_change_is_in_force_at_once_in_this_process(boss, api, models, tenant):
