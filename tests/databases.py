@@ -54,10 +54,10 @@ def _postgres_config(migrated_postgres, django_db_blocker):
     # Each package that imports this fixture has one of its own, on the same cluster.
     config = dj_database_url.parse(migrated_postgres(f"rows_{uuid.uuid4().hex[:8]}"))
     with django_db_blocker.unblock(), pointed_at(config):
-        return config, *_keep_rows()
+        return config, *rows_to_keep()
 
 
-def _keep_rows():
+def rows_to_keep():
     """What migrations put into tables, as statements that put it back."""
     tables = [t for t in connection.introspection.table_names() if t not in KEPT]
     kept = {}

@@ -25,7 +25,8 @@ from tests.databases import IN_MEMORY, pointed_at
 TEMPLATE = "migrated"
 
 
-def _migrate() -> None:
+def migrate() -> None:
+    """Apply every migration to ``connections["default"]``, and guard its statuses."""
     call_command("migrate", verbosity=0)
     status_guard.install(connection)
 
@@ -34,7 +35,7 @@ def _migrate() -> None:
 def migrated_sqlite(django_db_blocker):
     """A connection to a migrated database in memory, to be copied from."""
     with django_db_blocker.unblock(), pointed_at(IN_MEMORY) as wrapper:
-        _migrate()
+        migrate()
         wrapper.ensure_connection()
         source, wrapper.connection = wrapper.connection, None
     yield source
@@ -58,7 +59,7 @@ def migrated_postgres(postgres: Postgres, django_db_blocker) -> Callable[[str], 
     """Make a migrated database of that name on the session's cluster; its URL."""
     config = dj_database_url.parse(postgres.create_database(TEMPLATE))
     with django_db_blocker.unblock(), pointed_at(config):
-        _migrate()
+        migrate()
 
     def copy(name: str) -> str:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")

@@ -65,7 +65,8 @@ class Postgres(PrivateServer):
     """A cluster with one superuser and one database, both `ansf`; SCRAM over 127.0.0.1.
 
     `durable=False` is for tests: safe against a killed server, not against a power cut.
-    `settings` are added to, and win over, the tuned ones.
+    `settings` are added to, and win over, the tuned ones. `programs` is a directory of server
+    programs to use; the newest installed ones otherwise.
     """
 
     name: ClassVar[str] = "postgres"
@@ -80,11 +81,13 @@ class Postgres(PrivateServer):
         *,
         durable: bool = True,
         settings: Mapping[str, str] | None = None,
+        programs: Path | None = None,
     ) -> None:
         super().__init__(directory, port)
         self.directory = self.directory.resolve()
         self.durable = durable
         self.settings = dict(settings or {})
+        self.programs = programs
         self._database_ready = False
 
     @property
@@ -113,14 +116,14 @@ class Postgres(PrivateServer):
         return path if len(str(path)) <= _SOCKET_PATH_LIMIT else None
 
     def prepare(self) -> None:
-        find_postgres("postgres")
+        self._program("postgres")
         self._own(self.home / "socket")
         cluster = self.home / "cluster"
         if not (cluster / "PG_VERSION").exists():
             self._create_cluster(cluster)
 
     def launch(self) -> Launch:
-        argv = [str(find_postgres("postgres")), "-D", str(self.home / "cluster")]
+        argv = [str(self._program("postgres")), "-D", str(self.home / "cluster")]
         for key, value in self._all_settings().items():
             argv += ["-c", f"{key}={value}"]
         return Launch(argv, plain_environment(), cwd=self.home, user=server_account())
@@ -201,7 +204,7 @@ class Postgres(PrivateServer):
 
     def _initdb(self, cluster: Path, secret: Path) -> Launch:
         argv = [
-            str(find_postgres("initdb")),
+            str(self._program("initdb")),
             f"--pgdata={cluster}",
             f"--username={_USER}",
             f"--pwfile={secret}",
@@ -212,6 +215,9 @@ class Postgres(PrivateServer):
         if not self.durable:
             argv.append("--no-sync")
         return Launch(argv, plain_environment(), cwd=self.home, user=server_account())
+
+    def _program(self, name: str) -> Path:
+        return find_postgres(name) if self.programs is None else self.programs / name
 
     def _own(self, path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)

