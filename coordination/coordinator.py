@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.25  # between polls when nobody notifies
 BUSY_SECONDS = 0.015  # between cycles that found work: the window holds more work than that
+DUE_SECONDS = 0.05  # between two looks for tasks that have become due: a cycle is not to pay for it
 TRICKLE_SECONDS = 0.003  # the same on SQLite, when all that was found was limited
 SOON_SECONDS = 0.020  # a cycle that comes of itself so soon is not hurried by tasks that ended
 SQLITE_POLL_SECONDS = 0.005
@@ -160,6 +161,7 @@ class Coordinator:
 
     def _dispatch(self) -> None:
         dispatcher = Dispatcher(self._publisher)
+        waking = Duty(DUE_SECONDS, lifecycle.wake)
         seen = -1
         while not self._stopping.is_set():
             term = self._leadership.trusted_term()
@@ -168,7 +170,8 @@ class Coordinator:
                 continue
             self._wake.clear()
             self._room.clear()
-            moved = lifecycle.wake(term) + dispatcher.cycle(term)
+            waking.run_if_due(term)
+            moved = dispatcher.cycle(term)
             if moved and (dispatcher.flowing or not dispatcher.limits.waiting):
                 self._stopping.wait(BUSY_SECONDS)
                 continue

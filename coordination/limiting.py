@@ -29,7 +29,7 @@ from ratelimit.buckets import Bucket
 from ratelimit.decision import BucketState
 from ratelimit.limiter import Limiter
 
-PACE_SECONDS = 0.020  # between two looks at a key that is in use: a few units at once
+PACE_SECONDS = 0.035  # between two looks at a key that is in use: a few units at once
 SHORTEST_PACE_SECONDS = 0.002
 MOST_KEYS = 50_000  # remembered
 REST_SECONDS = 0.25  # a key is looked at again by then: its policy or its level may be set anew

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ratelimit import level
@@ -51,7 +51,8 @@ class Calls:
     def _take(self, bucket: Bucket, at_most: int) -> Command:
         _spendable(bucket)
         texts = level.take_texts(bucket.quota, at_most)
-        return Command(self.scripts.take, (self.keys.of("level", bucket),), texts)
+        left = partial(level.left_of_grant, bucket)
+        return Command(self.scripts.take, (self.keys.of("level", bucket),), texts, left=left)
 
     def looked_at_together(self, buckets: Sequence[Bucket]) -> list[Shard]:
         """Shards of one kind each, levels or slots, in portions that answer quickly."""
@@ -107,7 +108,7 @@ class Calls:
         record = json.dumps([cost, [_facts(bucket) for bucket in buckets]])
         life_ms = str(max(1, int(life_s * 1000)))
         names = (*charge.keys, self._record(reservation))
-        return Command(charge.script, names, (*charge.args, record, life_ms))
+        return Command(charge.script, names, (*charge.args, record, life_ms), left=charge.left)
 
     def find(self, reservation: str) -> Command:
         """The record of a reservation."""
@@ -132,7 +133,8 @@ class Calls:
         for bucket in buckets:
             _spendable(bucket)
             texts += level.charge_texts(bucket.quota, cost, patience_us, shadow=bucket.shadow)
-        return Command(self.scripts.acquire, self._levels(buckets), tuple(texts))
+        left = partial(level.left_of_charge, buckets, cost) if cost else None
+        return Command(self.scripts.acquire, self._levels(buckets), tuple(texts), left=left)
 
     def _levels(self, buckets: Shard) -> tuple[str, ...]:
         return tuple([self.keys.of("level", bucket) for bucket in buckets])

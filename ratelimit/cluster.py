@@ -19,7 +19,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TooLate
 
-from ratelimit.line import AWAY, Replies, Unreachable, Wire, partly, without_errors
+from ratelimit.line import AWAY, Late, Replies, Unreachable, Wire, partly, without_errors
 from ratelimit.scripts import Command
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,11 @@ class ClusterWire:
     sent once more.
     """
 
-    def __init__(self, client: redis.RedisCluster, budget_s: float, connect_s: float) -> None:
+    def __init__(
+        self, client: redis.RedisCluster, budget_s: float, connect_s: float, heard: Late
+    ) -> None:
         self._client = client
+        self._heard = heard
         self._times = (budget_s, connect_s)
         self._wires: dict[str, Wire] = {}
         self._map = ClusterMap(client)
@@ -110,7 +113,7 @@ class ClusterWire:
     def _wire_to(self, node: ClusterNode) -> Wire:
         wire = self._wires.get(node.name)  # others may close them all meanwhile
         if wire is None:
-            wire = Wire(self._client.get_redis_connection(node), *self._times)
+            wire = Wire(self._client.get_redis_connection(node), *self._times, self._heard)
             self._wires[node.name] = wire
         return wire
 

@@ -16,11 +16,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
+
+from redis.exceptions import ResponseError
 
 from ratelimit import level
 from ratelimit.buckets import Bucket
 from ratelimit.decision import BucketState, Decision, Grant, Reservation, combine
 from ratelimit.quota import LONGEST_PERIOD_US, Quota
+from ratelimit.scripts import Command
 
 MOST_BUCKETS = 10_000
 """Subjects that one process counts without Redis; a further one is denied until some refill."""
@@ -109,6 +113,13 @@ class Local:
                 if bucket in self._owed or len(self._owed) < MOST_BUCKETS:
                     self._owed[bucket] = self._owed.get(bucket, 0) + units
                     self.owing = True
+
+    def hear(self, command: Command, reply: Any, ago_us: int) -> None:
+        """What a reply that came too late says was charged is owed back: nobody used it."""
+        if command.left is None or isinstance(reply, ResponseError):
+            return
+        for bucket, units in command.left(reply, ago_us):
+            self.owe((bucket,), -units)
 
     def debts(self) -> list[tuple[Bucket, int]]:
         """What Redis is to be told, handed out once; the caller tells it."""

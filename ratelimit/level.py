@@ -179,6 +179,31 @@ def grant_of(bucket: Bucket, at_most: int, reply: Sequence[int]) -> Grant:
     return Grant(granted, _seconds(parts - quota.full, quota))
 
 
+def left_of_charge(
+    buckets: Sequence[Bucket], cost: int, reply: Sequence[int], ago_us: int
+) -> list[tuple[Bucket, int]]:
+    """What acquire.lua charged so long ago and time has not refilled since, by bucket."""
+    if reply[0] != 1:
+        return []
+    found = []
+    for i, bucket in enumerate(buckets):
+        whole, part = reply[1 + 2 * i], reply[2 + 2 * i]
+        if not bucket.shadow or fits(bucket, whole, part, cost):
+            found.append((bucket, _left(bucket.quota, whole, part, cost, ago_us)))
+    return found
+
+
+def left_of_grant(bucket: Bucket, reply: Sequence[int], ago_us: int) -> list[tuple[Bucket, int]]:
+    """The same for what take.lua granted."""
+    granted, whole, part = reply
+    return [(bucket, _left(bucket.quota, whole, part, granted, ago_us))]
+
+
+def _left(quota: Quota, whole: int, part: int, charged: int, ago_us: int) -> int:
+    ahead = parts_of(whole, part, quota) + charged * quota.micros - ago_us * quota.units
+    return max(0, min(charged, ahead // quota.micros))
+
+
 def _seconds(parts: int, quota: Quota) -> float:
     """Parts as seconds, rounded up to a microsecond: a retry after it is never too early."""
     return -(-parts // quota.units) / SECOND_US if parts > 0 else 0.0

@@ -62,9 +62,9 @@ class Limiter:
         probe_every_s: float = PROBE_EVERY_S,
     ) -> None:
         self._client = client
-        self._wire = connect(client, budget_s, connect_s)
         self._calls = Calls(keys or Keys(), scripts)
         self.alone = Local(workers)
+        self._wire = connect(client, budget_s, connect_s, self.alone.hear)
         self.breaker = Breaker()
         self._plans = Plans(self._calls, self.alone)
         self._prober = Prober(self._revive, probe_every_s)

@@ -2,13 +2,15 @@
 
 A redis-py client connects (address, TLS, password, database, Sentinel); its connections are then
 driven without the client's layers of retries, callbacks and metrics, which cost more time than
-the server does. A reply that comes later than the budget is awaited by nobody and thrown away
-when the connection is used next, so that slowness does not cost a new connection.
+the server does. A reply that comes later than the budget is awaited by nobody: it is read when
+the connection is used next, so that slowness does not cost a new connection, and what it says was
+charged is given back.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +36,10 @@ AWAY = (RedisError, RedisClusterException, OSError)
 """What a server that cannot be asked looks like."""
 PORTION = 200
 """Commands sent at once; more of them take several round trips, each with its own budget."""
+Late = Callable[[Command, Any, int], None]
+"""Told of a command, its reply that came too late, and how many microseconds ago it was sent."""
 _MOST_OWED = 2 * PORTION  # late replies; a connection that owes more is closed
+_US = 1_000_000
 
 
 class Unreachable(Disconnected):
@@ -71,32 +76,50 @@ def is_spoilt(error: BaseException) -> bool:
 
 
 class Line:
-    """One connection and the number of replies it still owes to callers that gave up."""
+    """One connection, and the replies it still owes to callers that gave up."""
 
-    __slots__ = ("_read", "_send", "connection", "owed")
+    __slots__ = ("_given_up", "_heard", "_read", "_send", "_sent_at", "connection", "owed")
 
-    def __init__(self, connection: Any, budget_s: float) -> None:
+    def __init__(self, connection: Any, budget_s: float, heard: Late) -> None:
         connection.update_current_socket_timeout(budget_s)
         self.connection = connection
         self.owed = 0
+        self._given_up: deque[tuple[Command, float]] = deque()
+        self._heard = heard
+        self._sent_at = 0.0
         self._send = connection.send_packed_command
         self._read: Callable[..., Any] = connection.read_response
 
     def exchange(self, packed: bytes, count: int) -> Replies:
         """Send, and read `count` replies; an error reply is a value among them."""
+        self._sent_at = time.monotonic()
         self._send((packed,), False)
         self.owed += count
-        while self.owed > count:
-            self._reply()
+        if self.owed > count:
+            self._catch_up(count)
         return [self._reply() for _ in range(count)]
 
     def ask(self, packed: bytes) -> Any:
         """`exchange` for one command."""
+        self._sent_at = time.monotonic()
         self._send((packed,), False)
         self.owed += 1
-        while self.owed > 1:
-            self._reply()
+        if self.owed > 1:
+            self._catch_up(1)
         return self._reply()
+
+    def give_up(self, commands: Sequence[Command]) -> None:
+        """Remember whose replies are still to come, of those just sent."""
+        unread = min(self.owed, len(commands))
+        for command in commands[len(commands) - unread :]:
+            self._given_up.append((command, self._sent_at))
+
+    def _catch_up(self, count: int) -> None:
+        """Read what came too late, up to the last `count` replies."""
+        while self.owed > count:
+            reply = self._reply()
+            command, sent_at = self._given_up.popleft()
+            self._heard(command, reply, int((time.monotonic() - sent_at) * _US))
 
     def _reply(self) -> Any:
         try:
@@ -113,8 +136,9 @@ class Wire:
     They are made as the client's pool makes them, but without its retries: the caller waits.
     """
 
-    def __init__(self, client: redis.Redis, budget_s: float, connect_s: float) -> None:
+    def __init__(self, client: redis.Redis, budget_s: float, connect_s: float, heard: Late) -> None:
         self._budget_s = budget_s
+        self._heard = heard
         self._class = client.connection_pool.connection_class
         self._options = client.connection_pool.connection_kwargs | {
             "retry": Retry(NoBackoff(), 0),
@@ -127,7 +151,7 @@ class Wire:
 
     def ask(self, command: Command) -> Any:
         """See `ratelimit.wire.Transport`."""
-        reply = self._with_line(Line.ask, command.packed)
+        reply = self._with_line((command,), Line.ask, command.packed)
         if isinstance(reply, NoScriptError):
             return self.run((command,))[0]
         if isinstance(reply, ResponseError):
@@ -149,11 +173,12 @@ class Wire:
     def _portion(self, commands: Sequence[Command]) -> Replies:
         packed = b"".join([command.packed for command in commands])
         once = any(command.once for command in commands)
-        replies = self._with_line(Line.exchange, packed, len(commands), once=once)
+        replies = self._with_line(commands, Line.exchange, packed, len(commands), once=once)
         lost = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if lost:
-            packed = b"".join([commands[i].packed_whole() for i in lost])
-            again = self._with_line(Line.exchange, packed, len(lost), once=once)
+            some = [commands[i] for i in lost]
+            packed = b"".join([command.packed_whole() for command in some])
+            again = self._with_line(some, Line.exchange, packed, len(lost), once=once)
             for i, reply in zip(lost, again, strict=True):
                 replies[i] = reply
         return list(replies)
@@ -172,25 +197,34 @@ class Wire:
         while self._idle:
             self._idle.pop().connection.disconnect()
 
-    def _with_line(self, use: Callable[..., Any], *what: Any, once: bool = False) -> Any:
+    def _with_line(
+        self, commands: Sequence[Command], use: Callable[..., Any], *what: Any, once: bool = False
+    ) -> Any:
         line = self._lend()
         if line is not None:
             try:
-                return self._use(line, use, what)
+                return self._use(line, commands, use, what)
             except Disconnected:
                 # It was closed while idle, as by a restart, or in between: a new one is worth one
                 # attempt, where doing it twice does no harm.
                 if once:
                     raise
-        return self._use(self._connect(), use, what)
+        return self._use(self._connect(), commands, use, what)
 
-    def _use(self, line: Line, use: Callable[..., Any], what: tuple[Any, ...]) -> Any:
+    def _use(
+        self,
+        line: Line,
+        commands: Sequence[Command],
+        use: Callable[..., Any],
+        what: tuple[Any, ...],
+    ) -> Any:
         try:
             replies = use(line, *what)
         except TooLate:
             if line.owed > _MOST_OWED or not line.connection.is_connected:
                 line.connection.disconnect()
             else:
+                line.give_up(commands)
                 self._idle.append(line)
             raise
         except BaseException:
@@ -216,4 +250,4 @@ class Wire:
             connection.connect()
         except (RedisError, OSError) as error:
             raise Unreachable(str(error)) from error
-        return Line(connection, self._budget_s)
+        return Line(connection, self._budget_s, self._heard)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hiredis
+
+from ratelimit.buckets import Bucket
 
 _HERE = Path(__file__).parent
 _PRELUDE = (_HERE / "prelude.lua").read_text(encoding="utf-8")
 Word = str | bytes
+Left = Callable[[Any, int], Sequence[tuple[Bucket, int]]]
+"""Of a reply, and so many microseconds later: what was charged and has not been refilled since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Command:
     args: tuple[Word, ...]
     once: bool = False
     """Not to be sent again while nobody knows whether it was done."""
+    left: Left | None = field(default=None, repr=False, compare=False)
+    """What is to be given back when the reply came too late for anybody to use it."""
     packed: bytes = field(init=False, repr=False, compare=False)
     """As it is sent, the script by its digest."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import redis
 
 from ratelimit.cluster import ClusterWire
-from ratelimit.line import AWAY, PORTION, Replies, Unreachable, Wire, is_spoilt
+from ratelimit.line import AWAY, PORTION, Late, Replies, Unreachable, Wire, is_spoilt
 from ratelimit.scripts import Command
 
 __all__ = ["AWAY", "PORTION", "Client", "Replies", "Unreachable", "connect", "is_spoilt"]
@@ -63,10 +63,19 @@ class NoWire:
         """Nothing is open."""
 
 
-def connect(client: Client | None, budget_s: float, connect_s: float = CONNECT_S) -> Transport:
-    """The transport for a client; seconds to wait for replies, and for a new connection."""
+def _unheard(command: Command, reply: object, ago_us: int) -> None:
+    """What was too late changes nothing."""
+
+
+def connect(
+    client: Client | None, budget_s: float, connect_s: float = CONNECT_S, heard: Late = _unheard
+) -> Transport:
+    """The transport for a client; seconds to wait for replies, and for a new connection.
+
+    `heard` is told of replies that came too late.
+    """
     if client is None:
         return NoWire()
     if isinstance(client, redis.RedisCluster):
-        return ClusterWire(client, budget_s, connect_s)
-    return Wire(client, budget_s, connect_s)
+        return ClusterWire(client, budget_s, connect_s, heard)
+    return Wire(client, budget_s, connect_s, heard)

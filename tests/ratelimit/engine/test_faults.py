@@ -207,6 +207,26 @@ def test_a_late_reply_is_not_taken_for_the_next_one(fresh_valkey):
     limiter.close()
 
 
+def test_what_a_late_reply_says_was_charged_is_given_back(fresh_valkey):
+    valkey = fresh_valkey()
+    limiter = Limiter(Single(valkey).client(), keys=Keys(unique()), budget_s=0.05, connect_s=5.0)
+    taken, charged = bucket("taken", burst=10), bucket("charged", burst=10)
+    for each in (taken, charged):  # so slow that nothing refills
+        assert limiter.acquire([each]).remaining == 9
+
+    valkey.pause()
+    grant, decision = limiter.take(taken, 5), limiter.acquire([charged], 4)
+    valkey.resume()
+
+    assert grant.degraded
+    assert decision.degraded
+    # What passed without Redis is charged once, what Redis granted to nobody not at all.
+    expected = [9 - grant.granted, 9 - (4 if decision.allowed else 0)]
+    until(lambda: [state.remaining for state in limiter.peek_many([taken, charged])] == expected)
+    assert not limiter.degraded
+    limiter.close()
+
+
 def test_a_cluster_that_lost_its_map_is_read_anew(cluster):
     client = cluster.client()
     limiter = Limiter(client, keys=Keys(unique()), budget_s=PATIENT_S, connect_s=PATIENT_S)
