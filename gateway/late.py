@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from django.utils.functional import SimpleLazyObject
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime
     import tokenizers
 
     from kernels import vectors
 else:
+    onnx = SimpleLazyObject(partial(import_module, "onnx"))
     onnxruntime = SimpleLazyObject(partial(import_module, "onnxruntime"))
     tokenizers = SimpleLazyObject(partial(import_module, "tokenizers"))
     vectors = SimpleLazyObject(partial(import_module, "kernels.vectors"))
 
-__all__ = ["onnxruntime", "tokenizers", "vectors"]
+__all__ = ["onnx", "onnxruntime", "tokenizers", "vectors"]

@@ -94,9 +94,9 @@ def test_models_are_listed_and_looked_up(site, server):
 
 
 def test_sentences_become_vectors(site, server):
-    made = site.client().embeddings.create(model="minilm-l6-v2-int8", input=["a", "b"])
+    made = site.client().embeddings.create(model="minilm-l6-v2-w8a8", input=["a", "b"])
     plain = site.client().embeddings.create(
-        model="minilm-l6-v2-int8", input="a", encoding_format="float"
+        model="minilm-l6-v2-w8a8", input="a", encoding_format="float"
     )
 
     assert [len(each.embedding) for each in made.data] == [384, 384]
@@ -105,17 +105,17 @@ def test_sentences_become_vectors(site, server):
 
 
 def test_sentences_may_come_as_tokens_and_what_is_cut_is_told(site, server):
-    said = site.client().embeddings.create(model="minilm-l6-v2-int8", input="hello world")
+    said = site.client().embeddings.create(model="minilm-l6-v2-w8a8", input="hello world")
     tokens_of_it = [15339, 1917]
     made = site.client().embeddings.create(
-        model="minilm-l6-v2-int8", input=[tokens_of_it, tokens_of_it]
+        model="minilm-l6-v2-w8a8", input=[tokens_of_it, tokens_of_it]
     )
 
     assert made.data[1].embedding == pytest.approx(said.data[0].embedding, abs=0.02)
-    long = site.client().embeddings.create(model="minilm-l6-v2-int8", input=["a", "word " * 500])
+    long = site.client().embeddings.create(model="minilm-l6-v2-w8a8", input=["a", "word " * 500])
     assert long.ansf["truncated"] == [1]
     with pytest.raises(openai.BadRequestError, match="cl100k_base does not know"):
-        site.client().embeddings.create(model="minilm-l6-v2-int8", input=[10**8])
+        site.client().embeddings.create(model="minilm-l6-v2-w8a8", input=[10**8])
 
 
 def test_one_id_names_a_call_in_the_answer_the_ledger_and_the_reasons(site, server):
