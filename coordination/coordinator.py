@@ -170,12 +170,13 @@ class Coordinator:
                 continue
             self._wake.clear()
             self._room.clear()
-            waking.run_if_due(term)
+            looked = waking.run_if_due(term)
             moved = dispatcher.cycle(term)
             if moved and (dispatcher.flowing or not dispatcher.limits.waiting):
                 self._stopping.wait(BUSY_SECONDS)
                 continue
-            idle = min(IDLE_SECONDS, dispatcher.limits.next_in)
+            # What became due since the last look, such as a retry at once, is not to wait for long.
+            idle = min(IDLE_SECONDS if looked else DUE_SECONDS, dispatcher.limits.next_in)
             if sql.postgres():
                 self._await_word(idle)
                 continue
@@ -245,9 +246,11 @@ class Duty:
     action: Callable[[int], object]
     last: float = float("-inf")
 
-    def run_if_due(self, term: int) -> None:
-        """Do it if its time has come."""
+    def run_if_due(self, term: int) -> bool:
+        """Do it if its time has come; whether it had."""
         now = time.monotonic()
-        if now - self.last >= self.every:
-            self.last = now
-            self.action(term)
+        if now - self.last < self.every:
+            return False
+        self.last = now
+        self.action(term)
+        return True
