@@ -106,6 +106,11 @@ kernels: setup-dev ## The kernels' tests as plain Python, then with every index 
 		$(BIN)/python -c "from kernels import warm; warm.warm()"
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.ansf/kernels-checked $(PYTEST) -q tests/kernels $(ARGS)
 
+.PHONY: redis-8
+redis-8: setup-dev ## The limiter's tests on Redis 8, which is compiled for it (2 minutes)
+	@scripts/build-redis-8 $(BIN)/python .ansf/redis-8
+	@ANSF_TEST_VALKEY=$(CURDIR)/.ansf/redis-8/redis-server $(PYTEST) -q tests/ratelimit $(ARGS)
+
 .PHONY: e2e
 e2e: setup-dev services ## The tests that drive a browser
 	@$(PYTEST) -m browser $(ARGS)

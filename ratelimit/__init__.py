@@ -35,7 +35,7 @@ What it promises
 7. No error of Redis reaches a caller. A caller waits for the budget (2 ms) for each round trip, and
    50 ms for a connection where there is none; after three late replies in a row, or one connection
    that failed, the breaker is open and nobody waits. From then on all processes together admit at
-   most `burst + rate · T` by local shares (limit ÷ expected workers). Redis is asked again after 50
+   most `burst + rate · T` by local shares (limit ÷ expected workers). Redis is asked again after 10
    ms, then ever more rarely, to once a second. A charge that was not heard of is told again; a
    refund that may have been heard is not. A server that forgot everything costs one more burst.
 

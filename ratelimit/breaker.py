@@ -2,7 +2,7 @@
 
 `OPENED_BY` failures in a row open the breaker, or one failure to connect at all: from then on
 nobody waits for Redis. A thread of its own, which only lives that long, tries again, at first
-after some 50 ms, then each time after twice as long, in the end about once a second, with more
+after some 10 ms, then each time after twice as long, in the end about once a second, with more
 patience than any caller has.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 logger = logging.getLogger(__name__)
 
 OPENED_BY = 3
-PROBE_FIRST_S = 0.05
+PROBE_FIRST_S = 0.01
 """After three late replies the server is mostly well: an answer comes at once."""
 PROBE_EVERY_S = 1.0
 JITTER = 0.25  # of the interval, to either side: replicas must not come back in step
