@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -87,13 +90,48 @@ def find(secret: str) -> ApiToken | None:
     now = timezone.now()
     if token.revoked_at or (token.expires_at and token.expires_at <= now):
         return None
-    _note_use(token, now)
+    if not token.last_used_at or token.last_used_at <= now - USE_INTERVAL:
+        _note_use(token.pk, now)
     return token
 
 
-def _note_use(token: ApiToken, now: datetime) -> None:
-    before = now - USE_INTERVAL
-    if token.last_used_at and token.last_used_at > before:
-        return
-    unused = Q(last_used_at=None) | Q(last_used_at__lte=before)
-    ApiToken.objects.filter(unused, pk=token.pk).update(last_used_at=now)
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What a usable token says about who shows it."""
+
+    token_id: int
+    tenant_id: int
+    tenant: str
+    """The slug."""
+    tenant_enabled: bool
+    scopes: tuple[str, ...]
+
+
+_BEARER = """
+SELECT t.digest, t.id, t.tenant_id, n.slug, n.enabled, t.scopes,
+    t.last_used_at IS NULL OR t.last_used_at <= %s
+FROM accounts_apitoken t JOIN accounts_tenant n ON n.id = t.tenant_id
+WHERE t.digest = %s AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > %s)
+"""
+
+
+def bearer_of(secret: str) -> Bearer | None:
+    """What `find` tells of a token, for whoever asks at every call: a tenth of its time."""
+    if len(secret) > LONGEST or not secret.isascii():
+        return None
+    digest, now = digest_of(secret), timezone.now()
+    used_before, at = map(connection.ops.adapt_datetimefield_value, (now - USE_INTERVAL, now))
+    with connection.cursor() as cursor:
+        cursor.execute(_BEARER, [used_before, digest, at])
+        row = cursor.fetchone()
+    if row is None or not hmac.compare_digest(row[0], digest):
+        return None
+    token, tenant, slug, enabled, scopes, unnoted = row[1:]
+    if unnoted:
+        _note_use(token, now)
+    return Bearer(token, tenant, slug, bool(enabled), tuple(json.loads(scopes)))
+
+
+def _note_use(pk: int, now: datetime) -> None:
+    unused = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_INTERVAL)
+    ApiToken.objects.filter(unused, pk=pk).update(last_used_at=now)

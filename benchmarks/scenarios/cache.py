@@ -2,22 +2,30 @@
 
 Entries are stored through the script that stores every entry. The questions that are looked up and
 the nearest of what is stored are real texts with real vectors; the bulk are unit vectors around
-them, so that a search has candidates to compare.
+them, so that a search has candidates to compare. GPTCache, where it is installed, gets the same
+questions and vectors, and is asked in turn. :mod:`benchmarks.scenarios.cache_judging` adds how many
+questions both would answer, and how many wrongly.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import redis
 from numpy.typing import NDArray
 
 from ansf_platform.services.valkey import Valkey
+from benchmarks import cache_peer
+from benchmarks.cache_peer import GptCache
 from benchmarks.figures import Figure, Findings, percentile
+from benchmarks.scenarios import cache_judging
 from gateway.cache import CachePolicy, ResponseCache, entries
 from gateway.cache.connection import Connection
 from gateway.cache.encoding import digest
@@ -55,15 +63,21 @@ _EMBEDDED = ("Tell me how one can {} a {} {}.", "I want to {} your {} {}!",
              "Is it hard to {} another {} {}?", "Who may {} our {} {}?")  # fmt: skip
 """No question twice in a process: it remembers their vectors."""
 
-_PEERS = ("gptcache", "redisvl")
-_NO_PEER = "not measured: this benchmark has no driver for {}, whether it is installed or not"
+_TURN = 25
+"""Lookups of ours before as many of the peer's, which would else find the caches of the processor
+full of each other's."""
+_NO_REDISVL = "not measured: it needs the search module of Redis, which no server here has"
 
 
 def measure(tasks: int | None, rounds: int | None) -> Findings:
     """`tasks` entries (100 000), `rounds` times 300 lookups of each kind."""
     findings = Findings("cache", "manage.py bench cache --json")
     count, repeated = tasks or ENTRIES, rounds or 1
-    with Valkey(maxmemory_mb=_ROOM_MB) as valkey, redis.Redis.from_url(valkey.url) as client:
+    with (
+        Valkey(maxmemory_mb=_ROOM_MB) as valkey,
+        redis.Redis.from_url(valkey.url) as client,
+        TemporaryDirectory() as directory,
+    ):
         findings.servers["valkey"] = valkey.version()
         cache = ResponseCache(Connection(client, budget_s=_PATIENT_S), MINILM)
         stored = _questions(_STORED)
@@ -71,17 +85,40 @@ def measure(tasks: int | None, rounds: int | None) -> Findings:
         _fill(cache, stored, count)
         filled_s = time.perf_counter() - begun
         loaded_s = _load(cache, count)
-        _lookups(findings, cache, stored, repeated)
+        peer = _peer(findings, Path(directory), stored, count)
+        _lookups(findings, cache, stored, repeated, peer)
         cache.connection.close()
     findings.add("entries", Figure(count, "", 1, note="in one scope"))
     findings.add("stores_per_s", Figure(count / filled_s, "1/s", count, note="by pipeline"))
     findings.add("load_s", Figure(loaded_s, "s", 1, note="a new process learns all vectors"))
-    for peer in _PEERS:
-        findings.absent[f"{peer}_lookup_p95_ms"] = _NO_PEER.format(peer)
+    findings.absent["redisvl_lookup_p95_ms"] = _NO_REDISVL
+    cache_judging.judge(findings, peer)
     return findings
 
 
-def _lookups(findings: Findings, cache: ResponseCache, stored: Sequence[str], rounds: int) -> None:
+def _peer(
+    findings: Findings, directory: Path, stored: Sequence[str], count: int
+) -> GptCache | None:
+    """GPTCache with the same entries; without it, its figures are absent."""
+    if lacking := cache_peer.missing():
+        findings.absent |= dict.fromkeys(
+            ("gptcache_lookup_p95_ms", "gptcache_lookup_p50_ms"), lacking
+        )
+        return None
+    findings.servers[cache_peer.DISTRIBUTION] = version(cache_peer.DISTRIBUTION)
+    peer = GptCache(directory, MINILM.embed)
+    for texts, vectors in _bulk(stored, count):
+        peer.keep(texts, vectors)
+    return peer
+
+
+def _lookups(
+    findings: Findings,
+    cache: ResponseCache,
+    stored: Sequence[str],
+    rounds: int,
+    peer: GptCache | None,
+) -> None:
     """Levels in turn, one lookup each, so that noise falls on all of them."""
     asked = _questions(_ASKED)
     loose = [f"hi, {question[:-1].lower()} please" for question in stored]
@@ -91,6 +128,7 @@ def _lookups(findings: Findings, cache: ResponseCache, stored: Sequence[str], ro
         "l2": (loose, lambda question: _found(cache, question)),
         "embedding": (_questions(_EMBEDDED), lambda question: _embedded(cache, question)),
     }
+    peers_times, peers_hits = [], 0
     times: dict[str, list[float]] = {name: [] for name in kinds}
     levels: dict[str, list[HitLevel | None]] = {name: [] for name in kinds}
     for number in range(rounds * LOOKUPS):
@@ -100,6 +138,12 @@ def _lookups(findings: Findings, cache: ResponseCache, stored: Sequence[str], ro
             level = look(question)
             times[name].append((time.perf_counter() - begun) * _MS)
             levels[name].append(level)
+        if peer is not None and number % _TURN == _TURN - 1:
+            for turn in range(number + 1 - _TURN, number + 1):
+                question = asked[turn * 7 % len(asked)]
+                begun = time.perf_counter()
+                peers_hits += peer.hits(question)
+                peers_times.append((time.perf_counter() - begun) * _MS)
     _expect(levels["l1"], HitLevel.EXACT)
     _expect(levels["l2"], HitLevel.NORMALISED)
     similar = levels["lookup"].count(HitLevel.SIMILAR) / len(levels["lookup"])
@@ -113,6 +157,13 @@ def _lookups(findings: Findings, cache: ResponseCache, stored: Sequence[str], ro
         for figure, share in (("p95", 0.95), ("p50", 0.5)):
             value = percentile(times[name], share)
             findings.add(f"{name}_{figure}_ms", Figure(value, "ms", len(times[name]), 0, note))
+    if peers_times:
+        note = f"the same questions and entries; {peers_hits / len(peers_times):.0%} hits"
+        for figure, share in (("p95", 0.95), ("p50", 0.5)):
+            value = percentile(peers_times, share)
+            findings.add(
+                f"gptcache_lookup_{figure}_ms", Figure(value, "ms", len(peers_times), 0, note)
+            )
 
 
 def _expect(levels: Sequence[HitLevel | None], wanted: HitLevel) -> None:
@@ -130,23 +181,29 @@ def _embedded(cache: ResponseCache, question: str) -> None:
     cache.embed(question)
 
 
-def _fill(cache: ResponseCache, stored: Sequence[str], count: int) -> None:
-    """The real questions first, then vectors around them with questions of their own."""
+def _bulk(stored: Sequence[str], count: int) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+    """Portions of what is stored: the real questions first, then others with vectors near them."""
     real = MINILM.embed(list(stored))
     generator = np.random.default_rng(1)
-    place = cache.place(_request(stored[0]), _POLICY)
-    reply, _ = cache.first_levels(place, "peek")
-    ticket = Ticket(_request(""), place, int(reply[1]), reply[2])
     for start in range(0, count, _PORTION):
         numbers = range(start, min(count, start + _PORTION))
         near = real[[number % len(real) for number in numbers]]
         noise = generator.standard_normal(near.shape).astype(np.float32)
         noise *= _NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
         noise[[number < len(real) for number in numbers]] = 0
-        vectors = _packed(near + noise)
+        vectors = near + noise
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        yield [_text(stored, number) for number in numbers], vectors
+
+
+def _fill(cache: ResponseCache, stored: Sequence[str], count: int) -> None:
+    place = cache.place(_request(stored[0]), _POLICY)
+    reply, _ = cache.first_levels(place, "peek")
+    ticket = Ticket(_request(""), place, int(reply[1]), reply[2])
+    for texts, vectors in _bulk(stored, count):
         commands = [
-            _storing(cache, ticket, _text(stored, number), vector)
-            for number, vector in zip(numbers, vectors, strict=True)
+            _storing(cache, ticket, text, vector)
+            for text, vector in zip(texts, _packed(vectors), strict=True)
         ]
         refused = {reply[0] for reply in cache.connection.ask_many(commands)} - {b"stored"}
         if refused:

@@ -26,11 +26,11 @@ def caller_of(authorization: str) -> Caller:
         raise Unauthorised(
             "no API key was sent: pass a token of yours with the scope gateway:call as the key"
         )
-    token = surviving(tokens.find, secret.strip())
-    if token is None:
+    bearer = surviving(tokens.bearer_of, secret.strip())
+    if bearer is None:
         raise Unauthorised("the token is unknown, expired or revoked: create another")
-    if not token.tenant.enabled:
-        raise Forbidden(f"tenant {token.tenant.slug!r} is disabled")
-    if SCOPE not in token.scopes:
+    if not bearer.tenant_enabled:
+        raise Forbidden(f"tenant {bearer.tenant!r} is disabled")
+    if SCOPE not in bearer.scopes:
         raise Forbidden(f"the token lacks the scope {SCOPE}: create one that has it")
-    return Caller(str(token.tenant_id), str(token.pk))
+    return Caller(str(bearer.tenant_id), str(bearer.token_id))

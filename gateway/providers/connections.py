@@ -11,14 +11,15 @@ import httpx
 
 LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0)
 CONNECT_S = 5.0
-HEADERS = {"User-Agent": "ansf", "Accept-Encoding": "gzip, deflate"}
+HEADERS = {"User-Agent": "ansf", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+"""Of every request; the pools add none of their own."""
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
 
 @cache
 def client() -> httpx.Client:
     """The threads' pool; a fork makes its own."""
-    return httpx.Client(limits=LIMITS, headers=HEADERS, follow_redirects=False)
+    return httpx.Client(limits=LIMITS, follow_redirects=False)
 
 
 def async_client() -> httpx.AsyncClient:
@@ -26,7 +27,7 @@ def async_client() -> httpx.AsyncClient:
     loop = asyncio.get_running_loop()
     found = _by_loop.get(loop)
     if found is None:
-        found = httpx.AsyncClient(limits=LIMITS, headers=HEADERS, follow_redirects=False)
+        found = httpx.AsyncClient(limits=LIMITS, follow_redirects=False)
         _by_loop[loop] = found
     return found
 

@@ -7,14 +7,14 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 import httpx
 
 from gateway.errors import KeyMissing, ProviderFailed
 from gateway.providers import wire
 from gateway.providers.call import Call, Piece, Reply
-from gateway.providers.connections import async_client, client
+from gateway.providers.connections import HEADERS, async_client, client
 from gateway.providers.deadlines import Timeouts, Until, ablocks, blocks
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -48,8 +48,7 @@ class OpenAIHttp:
     def _opened(self, call: Call, *, stream: bool) -> Iterator[tuple[httpx.Response, Until]]:
         until = Until(call.seconds)
         with _told_plainly(self.name, until):
-            request = client().build_request("POST", **self._asked(call, until, stream=stream))
-            response = client().send(request, stream=True)
+            response = client().send(self._asked(call, until, stream=stream), stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     raw = _read(response, until, MOST_OF_AN_ERROR)
@@ -79,10 +78,9 @@ class OpenAIHttp:
     ) -> AsyncIterator[tuple[httpx.Response, Until]]:
         until = Until(call.seconds)
         with _told_plainly(self.name, until):
-            http = async_client()
-            request = http.build_request("POST", **self._asked(call, until, stream=stream))
+            request = self._asked(call, until, stream=stream)
             async with asyncio.timeout(until.left):
-                response = await http.send(request, stream=True)
+                response = await async_client().send(request, stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     raw = await _aread(response, until, MOST_OF_AN_ERROR)
@@ -92,13 +90,16 @@ class OpenAIHttp:
                 await response.aclose()
 
     # --- what both send ---------------------------------------------------------------------
-    def _asked(self, call: Call, until: Until, *, stream: bool) -> dict[str, Any]:
-        return {
-            "url": f"{self.base_url.rstrip('/')}/chat/completions",
-            "json": wire.body_of(call, stream=stream),
-            "headers": self._headers(),
-            "extensions": {"timeout": Timeouts(until)},
-        }
+    def _asked(self, call: Call, until: Until, *, stream: bool) -> httpx.Request:
+        # Not by the client: to merge its URL, cookies and headers with ours takes it as long as
+        # to send the request.
+        return httpx.Request(
+            "POST",
+            _address(self.base_url),
+            json=wire.body_of(call, stream=stream),
+            headers=HEADERS | self._headers(),
+            extensions={"timeout": Timeouts(until)},
+        )
 
     def _headers(self) -> dict[str, str]:
         if not self.key_env:
@@ -112,6 +113,11 @@ class OpenAIHttp:
         if not (key.isascii() and key.isprintable()):
             raise KeyMissing(f"the key in {self.key_env} cannot be sent: it holds other than ASCII")
         return {"Authorization": f"Bearer {key}"}
+
+
+@lru_cache(maxsize=1024)
+def _address(base_url: str) -> httpx.URL:
+    return httpx.URL(f"{base_url.rstrip('/')}/chat/completions")
 
 
 @contextmanager

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from ansf_platform.terminal import Usage
 from gateway.cache.invalidation import Unknown
 from gateway.cache.policy import CachePolicy
-from gateway.cache.replaying import replay, same_words
+from gateway.cache.replaying import replay
 from gateway.cache.scope import Unscoped
 from gateway.embedder import MINILM, ModelMissing
 from gateway.errors import GatewayError
+from gateway.labelled import Labelled, compared
 from gateway.management.cache_upkeep import Upkeep
 from gateway.samples import BadSample, read_pairs, read_prompts
 from gateway.similarity import evaluation, fitting
-from gateway.similarity.evidence import Comparison, compare_questions, read
-from gateway.similarity.fitting import MINED_WEIGHT, STREAM_WEIGHT, Sample
+from gateway.similarity.fitting import MINED_WEIGHT, STREAM_WEIGHT
 from gateway.similarity.score import MODEL
 from gateway.strictness import DEFAULT, THRESHOLDS, Strictness
 
@@ -58,19 +58,15 @@ class Command(Upkeep):
 
     def evaluate(self, options: dict[str, Any]) -> None:
         """Print the hit rates where 1 % and 5 % of the pairs that must not hit do."""
-        samples, mined, same = self._samples(options["file"])
-        labels = np.array([sample.same_answer for sample in samples])
-        if options["cross_validate"]:
-            scores = fitting.cross_validate(samples, {MINED_WEIGHT: mined})
-        else:
-            scores = np.array([MODEL.probability(sample.comparison) for sample in samples])
-        scores[same] = 1.0  # what has the same words is served without a comparison
+        pairs = self._labelled(options["file"])
+        labels = pairs.labels
+        scores = pairs.cross_validated() if options["cross_validate"] else pairs.scores()
         try:
             rates = {name: evaluation.hit_rate(scores, labels, wrong) for name, wrong in RATES}
         except ValueError as error:
             raise Usage(f"{options['file']}: {error}") from error
         report: dict[str, Any] = {
-            "pairs": len(samples),
+            "pairs": len(labels),
             "should_hit": int(labels.sum()),
             "must_not_hit": int((~labels).sum()),
             "model": "cross-validated" if options["cross_validate"] else MODEL.version,
@@ -107,35 +103,18 @@ class Command(Upkeep):
 
     def fit(self, options: dict[str, Any]) -> None:
         """Print the coefficients that fit labelled pairs and mined negatives."""
-        samples, mined, _ = self._samples(options["file"])
-        negatives = {MINED_WEIGHT: mined}
+        pairs = self._labelled(options["file"])
+        negatives = {MINED_WEIGHT: pairs.mined}
         if options["stream"]:
             prompts = read_prompts(options["stream"])[:MOST_STREAMED]
             texts = [prompt.prompt for prompt in prompts]
             groups = [prompt.group for prompt in prompts]
             negatives[STREAM_WEIGHT] = fitting.mine(texts, self._embed(texts), groups)
-        model = fitting.fit(samples, negatives, options["label"])
+        model = fitting.fit(pairs.samples, negatives, options["label"])
         self.screen.line(json.dumps(model.as_dict(), indent=2))
 
-    def _samples(self, path: Path) -> tuple[list[Sample], list[Comparison], NDArray[np.bool_]]:
-        """The pairs compared, comparisons across groups, and which pairs have the same words."""
-        pairs = read_pairs(path)
-        groups = fitting.groups_of((pair.a, pair.b) for pair in pairs)
-        texts = sorted(groups)
-        vectors = self._embed(texts)
-        row = {text: number for number, text in enumerate(texts)}
-        samples = [
-            Sample(
-                compare_questions(
-                    read(pair.a), read(pair.b), float(vectors[row[pair.a]] @ vectors[row[pair.b]])
-                ),
-                pair.same_answer,
-                groups[pair.a],
-            )
-            for pair in pairs
-        ]
-        mined = fitting.mine(texts, vectors, [groups[text] for text in texts])
-        return samples, mined, np.array([same_words(pair.a, pair.b) for pair in pairs])
+    def _labelled(self, path: Path) -> Labelled:
+        return compared(read_pairs(path), self._embed)
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         parts = []
