@@ -90,8 +90,12 @@ services:
 	@bash scripts/install-services.sh
 
 .PHONY: test
-test: setup-dev services ## The whole suite on real servers and a real browser, with coverage
+test: setup-dev services ## The whole suite on real servers and a real browser
 	@scripts/run-tests $(BIN)/python $(ARGS)
+
+.PHONY: coverage
+coverage: setup-dev services ## The same traced, with what was not run; fails when that is much
+	@TRACED=1 scripts/run-tests $(BIN)/python $(ARGS)
 
 .PHONY: oracle
 oracle: setup-dev ## Compare the kernels with nolds, antropy and other peers; prints a table

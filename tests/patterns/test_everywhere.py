@@ -63,7 +63,7 @@ def other(settings):
     """A host called east."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Other)
     server.asked, server.answer = [], (200, {"metric": "cosine", "results": []})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     hosts = (f"east=http://127.0.0.1:{server.server_port}",)
     settings.ANSF = {**settings.ANSF, "PATTERN_HOSTS": hosts, "PATTERN_TOKEN": "secret"}
