@@ -23,7 +23,7 @@ DEVELOPMENT := $(VENV)/.ansf-development
 # What runs in seconds, without a server, a browser or a killed process: half of it for each of
 # two cores, with a quarter of the examples of `make test`.
 FAST := -q -m "not (postgres or rabbitmq or valkey or browser or fault or slow)"
-FIRST_HALF := tests/admin tests/api tests/cli tests/coordination tests/dashboard tests/workers
+FIRST_HALF := tests/admin tests/api tests/cli tests/coordination tests/dashboard tests/patterns tests/workers
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 
 .PHONY: help
@@ -59,7 +59,7 @@ demo: setup ## The main job on real series; CSV=file.csv COLUMN=name for your ow
 
 .PHONY: check
 check: setup-dev ## All that needs no server: lint, types, layers, fast tests
-	@$(SIDE_BY_SIDE) lint contracts fast-first fast-second types
+	@$(SIDE_BY_SIDE) fast-second fast-first types lint contracts
 
 .PHONY: lint
 lint: setup-dev
