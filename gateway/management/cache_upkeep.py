@@ -12,6 +12,7 @@ from typing import Any
 
 from ansf_platform import terminal
 from ansf_platform.accounts.models import DEFAULT_TENANT, Tenant
+from ansf_platform.first_run.servers import beside_up
 from ansf_platform.terminal import Usage
 from gateway import catalogue
 from gateway.cache import feedback, invalidation, warming
@@ -31,6 +32,10 @@ _MOST_MISSED = 100
 
 class Upkeep(terminal.Command):
     """Stats, explain, invalidate, warm, report, shadow."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with beside_up():
+            super().handle(*args, **options)
 
     def declare_upkeep(self, verb: Verb) -> None:
         """Add the verbs."""

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from ansf_platform.accounts.models import Tenant
 from gateway import catalogue
-from gateway.cache import ResponseCache
+from gateway.cache import ResponseCache, pool
 from gateway.cache.connection import Connection
 from gateway.caching import cache_policy
 from gateway.embedder import MINILM
@@ -62,6 +62,17 @@ def test_warmed_answers_are_explained_reported_and_invalidated(stored, capsys):
     told(capsys, "invalidate", "--all", "--yes")
     assert told(capsys, "explain", "Open on Mondays?")["level"] == "none"
     assert told(capsys, "stats")["entries"] == 0
+
+
+def test_beside_up_the_cache_of_up_is_meant(stored, valkey, settings, monkeypatch, capsys):
+    url, settings.REDIS_URL = settings.REDIS_URL, ""
+    monkeypatch.setattr("ansf_platform.first_run.servers.embedded_cache_url", lambda _: url)
+    monkeypatch.setattr("gateway.management.cache_upkeep.patient_cache", pool.patient_cache)
+    pool.forget()
+
+    assert told(capsys, "stats")["stored"] == 2
+    pool.patient_cache().connection.close()
+    pool.forget()
 
 
 def test_stats_are_for_people_too(stored, capsys):
