@@ -69,6 +69,11 @@ class GatewayBoard:
         return [*self.cache.hits.items(), ("model", called)]
 
     @property
+    def near_misses(self) -> int:
+        """Misses that had a similar entry to be compared with."""
+        return sum(self.cache.scores) if self.cache else 0
+
+    @property
     def summary(self) -> str:
         """One sentence for those who listen to the page."""
         rest = f"{len(self.open)} providers rest" if self.open else "all providers are well"

@@ -58,6 +58,7 @@ def test_before_the_first_call_it_says_so(shown):
 
     assert "No call in the last 24 hours" in told
     assert "Nothing was called yet" in told
+    assert "No miss was near an entry" in told
 
 
 def test_it_tells_hits_cost_savings_and_budgets(gateway, shown):
@@ -70,6 +71,7 @@ def test_it_tells_hits_cost_savings_and_budgets(gateway, shown):
     assert re.search(r"exact 1 .*normalised 1 .*model 2", told)
     assert f"Spent ${gateway.server.money / 1e9:.6f}" in told
     assert re.search(r"small 4 2 ", told)
+    assert "below the threshold" in told  # "How is it?" was near "What is it?"
     assert "month" in told
     assert "ok closed" in told
 
