@@ -140,6 +140,9 @@ def make_app(url: str | None = None) -> Celery:
     # Celery looks for Django when the application is made: importing this package before the
     # variable is set, as manage.py does, would leave it without any handler.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ansf_platform.settings")
+    # Whoever imports the handlers would else check all of Django first, and for that load every
+    # page and every address.
+    os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
     celery = Celery("ansf", set_as_current=True)
     celery.conf.update(
         broker_url=url,

@@ -11,8 +11,7 @@ _INTERNAL = ("celery.", "ansf.")
 
 @cache
 def _import_modules() -> None:
-    # Once: each time, Celery would set Django up and run all its system checks again, and with
-    # them configure logging anew.
+    # Once: each time, Celery would set Django up again, and with it configure logging anew.
     app.loader.import_default_modules()
 
 

@@ -23,6 +23,7 @@ class Command(BaseCommand):
     """Run one scenario on private servers; exit 3 when a target is missed."""
 
     help = __doc__ or ""
+    requires_system_checks = []  # they would load every page and every address
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Which scenario, how much of it, how to print."""

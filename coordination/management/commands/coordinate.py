@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """Dispatch tasks, judge leases, fire schedules; any number of replicas, one leads."""
 
     help = __doc__ or ""
+    requires_system_checks = []  # they would load every page and every address
 
     def add_arguments(self, parser: CommandParser) -> None:
         """How long to wait for the broker at the start."""

@@ -19,6 +19,7 @@ class Command(BaseCommand):
     """Run a pool of slots: `cpu` processes for kernels, `io` threads for waiting."""
 
     help = __doc__ or ""
+    requires_system_checks = []  # they would load every page and every address
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Pool, slots, patience."""
