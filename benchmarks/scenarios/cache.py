@@ -30,7 +30,7 @@ from gateway.cache import CachePolicy, ResponseCache, entries
 from gateway.cache.connection import Connection
 from gateway.cache.encoding import digest
 from gateway.cache.lookup import Ticket
-from gateway.embedder import MINILM
+from gateway.embedder import MINILM, MiniLM
 from gateway.request import Answer, HitLevel, Message, Request, Usage
 from kernels.vectors import quantize_int8
 from ratelimit.scripts import Command
@@ -106,7 +106,7 @@ def _peer(
         )
         return None
     findings.servers[cache_peer.DISTRIBUTION] = version(cache_peer.DISTRIBUTION)
-    peer = GptCache(directory, MINILM.embed)
+    peer = GptCache(directory, MiniLM().embed)  # ours would remember what was asked before
     for texts, vectors in _bulk(stored, count):
         peer.keep(texts, vectors)
     return peer
