@@ -140,7 +140,7 @@ def test_a_hard_limit_in_an_envelope_costs_its_neighbours_nothing(full, verdict)
     full.lead()
     full.worker("cpu", 1)
     ledger = full.ledger()
-    limit = 3.0  # more than a busy machine needs to open the gates of those that travel alone
+    limit = 5.0  # more than a busy machine needs to open the gates of those that travel alone
     name = warmed_up(full, "bench.effect", time_limit_seconds=limit)
     held = held_among_others(full, name, stubborn=True)
     first = full.starts_of(held.task)[0]

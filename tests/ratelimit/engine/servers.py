@@ -10,7 +10,7 @@ import redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncRedisCluster
 
-from ansf_platform.services.ports import LOOPBACK
+from ansf_platform.services.ports import LOOPBACK, free_port, is_free
 from ratelimit.asynchronous import AsyncLimiter
 from ratelimit.buckets import Bucket
 from ratelimit.keys import Keys
@@ -49,8 +49,24 @@ def close_clients():
         _made.pop().close()
 
 
+BUS = 10_000
+"""Above a node's port lies that of the bus between the nodes."""
+HIGHEST = 32_767
+"""The ports above are given to outgoing connections: one of them may be taken at any moment."""
+
+
+def port_with_bus():
+    """A free port whose bus has a free one too."""
+    return next(
+        port for port in iter(free_port, None) if port + BUS <= HIGHEST and is_free(port + BUS)
+    )
+
+
 class ClusterNode(ChosenValkey):
     """A Valkey that waits to be told its part of a cluster."""
+
+    def __init__(self):
+        super().__init__(port=port_with_bus())
 
     def prepare(self):
         super().prepare()
